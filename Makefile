@@ -1,0 +1,49 @@
+# make train   set up, train on the embedded corpus, track the run, write the model
+# make test    set up, run the tests
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: train test lint lock clean
+.DELETE_ON_ERROR:
+
+train: .venv/runtime
+	$(BIN)/imr train
+
+test: .venv/dev
+	$(BIN)/python -m pytest
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# writes the hashed requirements anew; no address is recorded
+lock: .venv/dev
+	$(BIN)/pip install --quiet uv
+	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --group build $(COMPILE) -o requirements.txt
+	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --group build --group dev \
+		--all-extras --constraint requirements.txt $(COMPILE) -o requirements-dev.txt
+COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate
+
+clean:
+	rm -rf .venv
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'
+	$(PYTHON) -m venv .venv
+
+# the package is installed without its dependencies: those come from the hashed file alone
+define install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+endef
+
+.venv/runtime: requirements.txt pyproject.toml | .venv/bin/python
+	@echo "installing into .venv (a few minutes the first time)"
+	$(call install,requirements.txt)
+
+.venv/dev: requirements-dev.txt pyproject.toml | .venv/bin/python
+	@echo "installing into .venv (a few minutes the first time)"
+	$(call install,requirements-dev.txt)
+	touch .venv/runtime

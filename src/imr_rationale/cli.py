@@ -1,0 +1,323 @@
+"""The command `imr`: read options, call the library, print."""
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from imr_rationale.errors import ImrError
+
+if TYPE_CHECKING:
+    from imr_rationale.learning.evaluate import Figure
+    from imr_rationale.serving.batch import BatchCounts
+
+__all__ = ["main"]
+
+PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+MODEL = click.option(
+    "--model",
+    metavar="MODEL",
+    help="Model folder, or an address such as models:/imr-rationale@champion. [default: the bundled champion]",
+)
+TRACKING = click.option(
+    "--tracking-uri",
+    metavar="URI",
+    help="Tracking store. [default: $MLFLOW_TRACKING_URI or sqlite:///mlflow.db]",
+)
+OUTPUT = click.option(
+    "-o", "--output", default="-", show_default=True, metavar="FILE", help="Output; - is standard output."
+)
+
+
+def _say(text: str = "") -> None:
+    click.echo(text, err=True)
+
+
+def _one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn our own errors into one line on stderr and exit code 1."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except ImrError as error:
+            _say(f"imr: {error}")
+            sys.exit(1)
+        except KeyboardInterrupt:
+            _say("imr: stopped")
+            sys.exit(130)
+
+    return run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="imr-rationale")
+def main() -> None:
+    """Read why medical treatment is refused or granted in Independent Medical Review letters."""
+
+
+# ---------------------------------------------------------------- letters in, rows out
+
+
+@main.command()
+@PATHS
+@OUTPUT
+@_one_line_errors
+def parse(paths: tuple[Path, ...], output: str) -> None:
+    """Split letters into their disputed items.
+
+    PATHS are files (.txt, .md, .pdf) or folders of them. The output's ending says its kind: .jsonl, .csv, .parquet.
+    """
+    from imr_rationale.serving.batch import parse_file
+
+    _run_files(paths, output, parse_file)
+
+
+@main.command()
+@PATHS
+@OUTPUT
+@MODEL
+@TRACKING
+@_one_line_errors
+def predict(paths: tuple[Path, ...], output: str, model: str | None, tracking_uri: str | None) -> None:
+    """Give the reasons and outcomes of each disputed item.
+
+    PATHS are files (.txt, .md, .pdf) or folders of them. The output's ending says its kind: .jsonl, .csv, .parquet.
+    """
+    from imr_rationale.serving.batch import predict_file
+    from imr_rationale.serving.predict import load_model
+
+    fitted = load_model(model, tracking_uri=tracking_uri)
+    _run_files(paths, output, lambda path: predict_file(path, fitted))
+
+
+def _run_files(paths: Sequence[Path], output: str, read: Callable[[Path], list[dict[str, Any]]]) -> None:
+    from imr_rationale.letters.sources import find_files
+    from imr_rationale.serving.batch import run_batch
+
+    files = list(find_files(paths))
+    target = None if output == "-" else Path(output)
+    counts = run_batch(_show_progress(files, "letters"), read, target, sys.stdout)
+    _report_batch(counts, target)
+
+
+def _show_progress(files: Sequence[Path], unit: str) -> Iterable[Path]:
+    from tqdm import tqdm
+
+    return tqdm(files, unit=f" {unit}", disable=len(files) < 2 or not sys.stderr.isatty())
+
+
+def _report_batch(counts: "BatchCounts", target: Path | None) -> None:
+    if target is None or counts.files == 1:
+        for _, error in counts.rejects:
+            _say(f"imr: {error}")
+    read = counts.files - len(counts.rejects)
+    if target is not None:
+        rejected = f", {len(counts.rejects)} not read ({target}.rejects.jsonl)" if counts.rejects else ""
+        _say(f"{read} letters read, {counts.rows} items written to {target}{rejected}")
+    elif counts.rejects:
+        _say(f"{read} letters read, {len(counts.rejects)} not read")
+    if not read:
+        if not counts.files:
+            _say("imr: no letter found")
+        sys.exit(1)
+
+
+# ---------------------------------------------------------------- training and review
+
+
+@main.command()
+@click.option(
+    "--corpus",
+    type=click.Path(path_type=Path),
+    default=Path("data/corpus"),
+    show_default=True,
+    help="Folder of annotated files.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("models/latest"),
+    show_default=True,
+    help="Folder that the model is written to.",
+)
+@click.option("--seed", default=0, show_default=True, help="Seeds splits and intervals.")
+@click.option(
+    "--folds", default=5, show_default=True, type=click.IntRange(2, 20), help="Folds of the cross-validation."
+)
+@click.option(
+    "--base-rate",
+    default=0.11,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Share of Overturned that outcome probabilities are corrected to.",
+)
+@TRACKING
+@_one_line_errors
+def train(corpus: Path, output: Path, seed: int, folds: int, base_rate: float, tracking_uri: str | None) -> None:
+    """Train on an annotated corpus, track the run in MLflow and write the model."""
+    from imr_rationale.errors import TrackingError
+    from imr_rationale.learning import tracking
+    from imr_rationale.learning.bundle import save_bundle
+    from imr_rationale.learning.corpus import digest_files, read_corpus
+    from imr_rationale.learning.model import Config
+    from imr_rationale.learning.train import make_training_set, tabulate_predictions, train_model
+
+    store = tracking.resolve_store(tracking_uri)
+    config = Config(random_state=seed, n_splits=folds, base_rate=base_rate)
+    failure: TrackingError | None = None
+    run_id = None
+    with _steps(total=2 * folds + 6) as step:
+        step("read corpus")
+        letters = read_corpus(corpus)
+        step("language pipeline")
+        data = make_training_set(letters)
+        result = train_model(data, config, progress=step)
+        step("save model")
+        try:
+            run_id = tracking.open_run(store)
+        except TrackingError as error:
+            failure = error
+        digest = digest_files(corpus)
+        summary = {
+            "name": corpus.name,
+            "sha256": digest,
+            "n_letters": result.n_letters,
+            "n_items": result.n_items,
+        }
+        save_bundle(result.model, output, data=summary, figures=result.figures, run_id=run_id)
+        step("track run")
+        if run_id is not None:
+            try:
+                tracking.log_run(
+                    output,
+                    store=store,
+                    run_id=run_id,
+                    params=config.to_params(),
+                    figures=result.figures,
+                    corpus=corpus,
+                    digest=digest,
+                    n_items=result.n_items,
+                    table=tabulate_predictions(data, result.predictions),
+                    example=data.texts[0],
+                )
+            except TrackingError as error:
+                failure = error
+    _print_headlines(result.figures, "corpus_cv", f"{corpus}, {result.n_items} items, {folds}-fold cross-validation")
+    _print_next(output, store, run_id if failure is None else None)
+    if failure is not None:
+        raise failure
+
+
+class _Steps:
+    """Say each step on stderr: a bar where a person watches, a line each elsewhere."""
+
+    def __init__(self, total: int) -> None:
+        from tqdm import tqdm
+
+        self.bar = tqdm(total=total, bar_format="{desc:<28} {bar} {elapsed}", disable=not sys.stderr.isatty())
+
+    def __call__(self, name: str) -> None:
+        if self.bar.disable:
+            _say(name)
+        self.bar.set_description(name)
+        self.bar.update()
+
+    def __enter__(self) -> "_Steps":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.close()
+
+
+def _steps(total: int) -> _Steps:
+    return _Steps(total)
+
+
+def _print_headlines(figures: Mapping[str, "Figure"], data: str, about: str) -> None:
+    """Print each headline with its interval, and the baselines beside it."""
+    from imr_rationale.learning.baselines import BASELINES
+    from imr_rationale.learning.evaluate import HEADLINES
+
+    click.echo(f"\n{about}; 95 % intervals by bootstrap over letters")
+    baselines = [name for name in BASELINES if f"{data}.{HEADLINES[0]}.{name}" in figures]
+    click.echo(f"{'':32}{'model':>8}{'interval':>16}" + "".join(f"{name:>10}" for name in baselines))
+    for name in HEADLINES:
+        figure = figures.get(f"{data}.{name}")
+        if figure is not None:
+            beside = (figures.get(f"{data}.{name}.{baseline}") for baseline in baselines)
+            interval = f"{figure.low:.3f}–{figure.high:.3f}"
+            cells = "".join(f"{_format(found.value if found else None):>10}" for found in beside)
+            click.echo(f"{name:32}{_format(figure.value):>8}{interval:>16}{cells}")
+    base = figures.get(f"{data}.verdict.base_rate")
+    if base is not None:
+        click.echo(f"share of Overturned: {base.value:.3f}")
+
+
+def _format(value: float | None) -> str:
+    return "–" if value is None or value != value else f"{value:.3f}"
+
+
+def _print_next(output: Path, store: str, run_id: str | None) -> None:
+    click.echo(f"\nmodel     {output}")
+    if run_id is not None:
+        click.echo(f"run       {run_id} in {store}")
+    click.echo(f"predict   imr predict LETTER.pdf --model {output}")
+    click.echo(f"review    imr ui --tracking-uri {store}")
+
+
+@main.command()
+@click.argument("gold", type=click.Path(path_type=Path))
+@click.option(
+    "--letters",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the letters that GOLD annotates, named by their case numbers.",
+)
+@click.option(
+    "--corpus",
+    type=click.Path(path_type=Path),
+    default=Path("data/corpus"),
+    show_default=True,
+    help="What the baselines learn from.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print every figure as one JSON object.")
+@MODEL
+@TRACKING
+@_one_line_errors
+def evaluate(
+    gold: Path, letters: Path, corpus: Path, as_json: bool, model: str | None, tracking_uri: str | None
+) -> None:
+    """Measure a model on annotated letters (GOLD: JSON Lines with one or more annotators an item)."""
+    import json
+    from dataclasses import asdict
+
+    from imr_rationale.serving.measure import measure_model
+    from imr_rationale.serving.predict import load_model
+
+    report = measure_model(load_model(model, tracking_uri=tracking_uri), gold, letters, corpus, progress=_say)
+    if as_json:
+        click.echo(json.dumps({name: asdict(figure) for name, figure in report.figures.items()}, indent=1))
+        return
+    _print_headlines(
+        report.figures, "real", f"{gold}, {report.n_items} distinct rationales of {report.n_letters} letters"
+    )
+    for problem in report.problems:
+        _say(f"imr: {problem}")
+
+
+@main.command()
+@click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65535))
+@TRACKING
+@_one_line_errors
+def ui(port: int, tracking_uri: str | None) -> None:
+    """Open the MLflow UI on 127.0.0.1 to review training runs."""
+    from imr_rationale.learning.tracking import resolve_store, serve_ui
+
+    store = resolve_store(tracking_uri)
+    _say(f"{store} on http://127.0.0.1:{port} (choose 'Model training'; stop with Ctrl-C)")
+    sys.exit(serve_ui(store, port=port))

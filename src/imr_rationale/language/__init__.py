@@ -1,0 +1,1 @@
+"""Text in, spaCy `Doc` out: sentence bounds, cue phrases, verdict spans."""

@@ -1,0 +1,45 @@
+"""Text -> spaCy `Doc`: the one place that builds `nlp`."""
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+
+import spacy
+from spacy.language import Language
+from spacy.tokens import Doc
+
+# imported for the factories that they register
+from imr_rationale.language import cues, scrub, sentences  # noqa: F401
+
+__all__ = ["COMPONENTS", "MAX_RUN", "make_docs", "make_nlp", "soften_text"]
+
+COMPONENTS = ("imr_sentences", "imr_cues", "imr_verdict")
+#: spaCy's tokenizer is quadratic in strings without space; the longest word of a real letter has 70 characters
+MAX_RUN = 200
+LONG_RUN_RE = re.compile(rf"\S{{{MAX_RUN}}}")
+
+
+@cache
+def make_nlp() -> Language:
+    """Build the pipeline once a process: a blank English tokenizer and the components of this package."""
+    nlp = spacy.blank("en")
+    nlp.max_length = 10_000_000
+    for name in COMPONENTS:
+        nlp.add_pipe(name)
+    return nlp
+
+
+def soften_text(text: str) -> str:
+    """Break runs of more than `MAX_RUN` characters without space; offsets stay what they were.
+
+    Examples
+    --------
+    >>> len(soften_text("a:" * 1000)), " " in soften_text("a:" * 1000)
+    (2000, True)
+    """
+    return LONG_RUN_RE.sub(lambda match: match.group()[:-1] + " ", text)
+
+
+def make_docs(texts: Iterable[str]) -> Iterator[Doc]:
+    """Run `texts` through the pipeline, in order; offsets of each Doc index its text."""
+    yield from make_nlp().pipe(soften_text(text) for text in texts)

@@ -1,0 +1,140 @@
+"""Sentence bounds for clinical prose."""
+
+import re
+from collections.abc import Iterator
+
+from spacy.language import Language
+from spacy.tokens import Doc
+
+__all__ = ["find_sentence_starts"]
+
+#: abbreviations before a name or number, never at a sentence's end
+NEVER_END = frozenset(
+    [
+        "approx",
+        "appx",
+        "art",
+        "c.c.r",
+        "ca",
+        "cal",
+        "cf",
+        "ch",
+        "chap",
+        "cp",
+        "dr",
+        "drs",
+        "e.g",
+        "ed",
+        "eds",
+        "eg",
+        "fig",
+        "figs",
+        "ft",
+        "i.e",
+        "ie",
+        "inc",
+        "mr",
+        "mrs",
+        "ms",
+        "mt",
+        "p",
+        "para",
+        "pg",
+        "pgs",
+        "pp",
+        "prof",
+        "rev",
+        "sec",
+        "sect",
+        "st",
+        "u.s",
+        "viz",
+        "vol",
+        "vs",
+    ]
+)
+#: abbreviations that end a sentence only before a word, not before a number: "q. 6 h", "max. 4 g"
+NOT_BEFORE_NUMBER = frozenset(
+    [
+        "avg",
+        "b.i.d",
+        "bid",
+        "ext",
+        "h",
+        "hr",
+        "hrs",
+        "lb",
+        "lbs",
+        "max",
+        "mg",
+        "min",
+        "mo",
+        "mos",
+        "no",
+        "nos",
+        "o.d",
+        "p.o",
+        "p.r.n",
+        "po",
+        "prn",
+        "q",
+        "q.d",
+        "q.h",
+        "q.i.d",
+        "qd",
+        "qty",
+        "sq",
+        "t.i.d",
+        "tab",
+        "tabs",
+        "tel",
+        "tid",
+        "wk",
+        "wks",
+        "yr",
+        "yrs",
+    ]
+)
+# ends: '… red flags." In', "… 2008) A"; a blank line; a line that opens with a bullet
+START_RE = re.compile(
+    r"(?P<stop>[.?!])(?P<close>[\"”'’)\]]{0,3})\s+(?=[^\sa-z])"
+    r"|(?P<blank>\n[^\S\n]*\n\s*)"
+    r"|\n[^\S\n]*(?=(?:[•▪●○\uf0b7*·–-]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+\S)"
+)
+# the word before the full stop
+LAST_WORD_RE = re.compile(r"[A-Za-z][A-Za-z.']{0,12}$")
+#: as many characters before a full stop are looked at for an abbreviation
+WORD_WINDOW = 16
+
+
+def find_sentence_starts(text: str) -> Iterator[int]:
+    """Yield the offset of each sentence's first character, the first sentence's excepted.
+
+    Examples
+    --------
+    >>> text = "Dr. Ruiz saw her at approx. 2.5 months. There is no deficit. See pg. 5."
+    >>> [text[start : start + 5] for start in find_sentence_starts(text)]
+    ['There', 'See p']
+    """
+    for match in START_RE.finditer(text):
+        if match["stop"] is None or not _is_abbreviated(text, match):
+            yield match.end()
+
+
+def _is_abbreviated(text: str, match: re.Match[str]) -> bool:
+    if match["stop"] != "." or match["close"]:
+        return False
+    word = LAST_WORD_RE.search(text, max(0, match.start() - WORD_WINDOW), match.start())
+    if word is None:
+        return False
+    last = word.group().lower()
+    return last in NEVER_END or (last in NOT_BEFORE_NUMBER and text[match.end()].isdigit())
+
+
+@Language.component("imr_sentences")
+def set_sentences(doc: Doc) -> Doc:
+    """Set the sentence bounds of `doc`; bounds inside a token are passed over."""
+    starts = set(find_sentence_starts(doc.text))
+    for token in doc:
+        token.is_sent_start = token.i == 0 or token.idx in starts
+    return doc

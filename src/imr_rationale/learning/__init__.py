@@ -1,0 +1,1 @@
+"""Annotated text in, a tracked and saved model out."""

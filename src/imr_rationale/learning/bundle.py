@@ -1,0 +1,162 @@
+"""Save and load a model without pickle: a skops file, and a manifest that says what is in it.
+
+A model is a folder of two files. `manifest.json` names labels, thresholds, configuration, data digests, figures,
+library versions and the sha256 of `model.skops`. Loading checks that sum first and then lets in only the types
+of `TRUSTED_TYPES`.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from types import MappingProxyType
+
+from imr_rationale.errors import ModelError
+from imr_rationale.labels import OUTCOME_TASKS, REASONS, ROLES
+from imr_rationale.learning.evaluate import Figure
+from imr_rationale.learning.model import Config, RationaleModel
+
+__all__ = ["MANIFEST", "MODEL_FILE", "TRUSTED_TYPES", "find_champion", "load_bundle", "save_bundle"]
+
+MODEL_FILE = "model.skops"
+MANIFEST = "manifest.json"
+#: version of the folder's format; another one is refused
+FORMAT = 1
+#: beside what skops trusts by itself, the only type that a model file may hold
+TRUSTED_TYPES = ("imr_rationale.learning.model.StackedLogisticRegression",)
+ESTIMATORS = (
+    "words",
+    "marks",
+    "sentence_roles",
+    "sentence_verdicts",
+    "sentence_reasons",
+    *(f"{task}_words" for task in OUTCOME_TASKS),
+    *OUTCOME_TASKS,
+)
+LIBRARIES = ("spacy", "scikit-learn", "numpy", "scipy", "skops")
+
+
+def save_bundle(
+    model: RationaleModel,
+    folder: Path,
+    *,
+    data: Mapping[str, object],
+    figures: Mapping[str, Figure],
+    run_id: str | None = None,
+) -> Path:
+    """Write a model to `folder`, which is made; files of the same name there are replaced.
+
+    Raises
+    ------
+    ModelError
+        The folder cannot be written.
+    """
+    import skops.io
+
+    payload = skops.io.dumps(dict(model.estimators), compression=8, compresslevel=9)
+    manifest = {
+        "format": FORMAT,
+        "package": metadata.version("imr-rationale"),
+        "sha256": hashlib.sha256(payload).hexdigest(),
+        "run_id": run_id,
+        "reasons": list(REASONS),
+        "roles": list(ROLES),
+        "thresholds": dict(zip(REASONS, model.thresholds, strict=True)),
+        "config": model.config.to_params(),
+        "data": dict(data),
+        "figures": {name: _round_figure(figure) for name, figure in figures.items()},
+        "libraries": {name: metadata.version(name) for name in LIBRARIES},
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MODEL_FILE).write_bytes(payload)
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ModelError(f"{folder}: {error.strerror or error}") from error
+    return folder
+
+
+def _round_figure(figure: Figure) -> dict[str, float | None]:
+    return {key: round(value, 4) if value == value else None for key, value in asdict(figure).items()}
+
+
+def load_bundle(folder: Path) -> RationaleModel:
+    """Read a model back.
+
+    Raises
+    ------
+    ModelError
+        A file is missing, the sum does not fit, the labels are others than this version's, or the model file
+        holds a type outside the allow-list.
+    """
+    manifest = _read_manifest(folder / MANIFEST)
+    payload = _read_bytes(folder / MODEL_FILE)
+    found = hashlib.sha256(payload).hexdigest()
+    if found != manifest["sha256"]:
+        raise ModelError(
+            f"{folder / MODEL_FILE}: sha256 is {found[:12]}…, the manifest says {str(manifest['sha256'])[:12]}…"
+        )
+    estimators = _load_estimators(payload, folder / MODEL_FILE)
+    try:
+        config = Config(**manifest["config"])
+        thresholds = tuple(float(manifest["thresholds"][reason]) for reason in REASONS)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{folder / MANIFEST}: {error!r}") from error
+    return RationaleModel(config, estimators, thresholds, MappingProxyType(manifest))
+
+
+def _load_estimators(payload: bytes, path: Path) -> Mapping[str, object]:
+    import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
+
+    try:
+        unknown = set(skops.io.get_untrusted_types(data=payload)) - set(TRUSTED_TYPES)
+        if unknown:
+            raise ModelError(f"{path}: holds types that are not on the allow-list: {', '.join(sorted(unknown))}")
+        estimators = skops.io.loads(payload, trusted=list(TRUSTED_TYPES))
+    except UntrustedTypesFoundException as error:
+        raise ModelError(f"{path}: holds types that are not on the allow-list: {error}") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise ModelError(f"{path}: no model file ({type(error).__name__}: {error})") from error
+    if not isinstance(estimators, dict) or set(estimators) != set(ESTIMATORS):
+        raise ModelError(f"{path}: holds other parts than {', '.join(ESTIMATORS)}")
+    return MappingProxyType(estimators)
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror or error}") from error
+
+
+def _read_manifest(path: Path) -> dict:  # type: ignore[type-arg]
+    try:
+        manifest = json.loads(_read_bytes(path))
+    except ValueError as error:
+        raise ModelError(f"{path}: no JSON ({error})") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or "sha256" not in manifest:
+        raise ModelError(f"{path}: not a manifest of format {FORMAT}")
+    if manifest.get("reasons") != list(REASONS) or manifest.get("roles") != list(ROLES):
+        raise ModelError(f"{path}: its labels are not those of this version")
+    return manifest
+
+
+@cache
+def find_champion() -> Path:
+    """Give the folder of the bundled champion: inside the installed package, or the checkout's models/.
+
+    Raises
+    ------
+    ModelError
+        Neither is there.
+    """
+    package = Path(__file__).resolve().parents[1]
+    places = (package / "champion", package.parents[1] / "models" / "champion")
+    for place in places:
+        if (place / MANIFEST).is_file():
+            return place
+    raise ModelError(f"no bundled model in {' or '.join(str(place) for place in places)}; train one with 'imr train'")

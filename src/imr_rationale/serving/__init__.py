@@ -1,0 +1,1 @@
+"""Predictions for a text, a letter, or a folder of letters."""
