@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test lint lock clean
+.PHONY: train test lint lock readme checksums clean
 .DELETE_ON_ERROR:
 
 train: .venv/runtime
@@ -24,6 +24,13 @@ lock: .venv/dev
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --group build --group dev \
 		--all-extras --constraint requirements.txt $(COMPILE) -o requirements-dev.txt
 COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate
+
+# the README's figures, from the champion's manifest
+readme: .venv/dev
+	$(BIN)/python -m imr_rationale.serving.report README.md
+
+checksums:
+	cd data && sha256sum corpus/*.txt > SHA256SUMS
 
 clean:
 	rm -rf .venv

@@ -150,6 +150,9 @@ def _report_batch(counts: "BatchCounts", target: Path | None) -> None:
     "--folds", default=5, show_default=True, type=click.IntRange(2, 20), help="Folds of the cross-validation."
 )
 @click.option(
+    "--bootstrap", default=500, show_default=True, type=click.IntRange(10, 10_000), help="Replicates behind intervals."
+)
+@click.option(
     "--base-rate",
     default=0.11,
     show_default=True,
@@ -158,7 +161,9 @@ def _report_batch(counts: "BatchCounts", target: Path | None) -> None:
 )
 @TRACKING
 @_one_line_errors
-def train(corpus: Path, output: Path, seed: int, folds: int, base_rate: float, tracking_uri: str | None) -> None:
+def train(
+    corpus: Path, output: Path, seed: int, folds: int, bootstrap: int, base_rate: float, tracking_uri: str | None
+) -> None:
     """Train on an annotated corpus, track the run in MLflow and write the model."""
     from imr_rationale.errors import TrackingError
     from imr_rationale.learning import tracking
@@ -168,7 +173,7 @@ def train(corpus: Path, output: Path, seed: int, folds: int, base_rate: float, t
     from imr_rationale.learning.train import make_training_set, tabulate_predictions, train_model
 
     store = tracking.resolve_store(tracking_uri)
-    config = Config(random_state=seed, n_splits=folds, base_rate=base_rate)
+    config = Config(random_state=seed, n_splits=folds, n_bootstrap=bootstrap, base_rate=base_rate)
     failure: TrackingError | None = None
     run_id = None
     with _steps(total=2 * folds + 6) as step:
@@ -183,12 +188,8 @@ def train(corpus: Path, output: Path, seed: int, folds: int, base_rate: float, t
         except TrackingError as error:
             failure = error
         digest = digest_files(corpus)
-        summary = {
-            "name": corpus.name,
-            "sha256": digest,
-            "n_letters": result.n_letters,
-            "n_items": result.n_items,
-        }
+        size = {"n_items": result.n_items, "n_letters": result.n_letters}
+        summary = {"name": corpus.name, "sha256": digest, "measured": {"corpus_cv": size}}
         save_bundle(result.model, output, data=summary, figures=result.figures, run_id=run_id)
         step("track run")
         if run_id is not None:
@@ -263,11 +264,12 @@ def _format(value: float | None) -> str:
 
 
 def _print_next(output: Path, store: str, run_id: str | None) -> None:
+    command = sys.argv[0] if "/" in sys.argv[0] else "imr"
     click.echo(f"\nmodel     {output}")
     if run_id is not None:
         click.echo(f"run       {run_id} in {store}")
-    click.echo(f"predict   imr predict LETTER.pdf --model {output}")
-    click.echo(f"review    imr ui --tracking-uri {store}")
+    click.echo(f"predict   {command} predict data/letters --model {output} -o predictions.jsonl")
+    click.echo(f"review    {command} ui --tracking-uri {store}")
 
 
 @main.command()
@@ -286,20 +288,31 @@ def _print_next(output: Path, store: str, run_id: str | None) -> None:
     help="What the baselines learn from.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print every figure as one JSON object.")
+@click.option("--record", is_flag=True, help="Write the figures into the model's manifest.")
 @MODEL
 @TRACKING
 @_one_line_errors
 def evaluate(
-    gold: Path, letters: Path, corpus: Path, as_json: bool, model: str | None, tracking_uri: str | None
+    gold: Path,
+    letters: Path,
+    corpus: Path,
+    as_json: bool,
+    record: bool,
+    model: str | None,
+    tracking_uri: str | None,
 ) -> None:
     """Measure a model on annotated letters (GOLD: JSON Lines with one or more annotators an item)."""
     import json
     from dataclasses import asdict
 
+    from imr_rationale.learning.bundle import find_champion, record_figures
     from imr_rationale.serving.measure import measure_model
     from imr_rationale.serving.predict import load_model
 
     report = measure_model(load_model(model, tracking_uri=tracking_uri), gold, letters, corpus, progress=_say)
+    if record:
+        folder = find_champion() if model is None else Path(model)
+        record_figures(folder, "real", report.figures, n_items=report.n_items, n_letters=report.n_letters)
     if as_json:
         click.echo(json.dumps({name: asdict(figure) for name, figure in report.figures.items()}, indent=1))
         return
@@ -311,7 +324,7 @@ def evaluate(
 
 
 @main.command()
-@click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65535), help="Port of the UI.")
 @TRACKING
 @_one_line_errors
 def ui(port: int, tracking_uri: str | None) -> None:

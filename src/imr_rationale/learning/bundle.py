@@ -13,13 +13,15 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
+from zipfile import BadZipFile
 
 from imr_rationale.errors import ModelError
 from imr_rationale.labels import OUTCOME_TASKS, REASONS, ROLES
 from imr_rationale.learning.evaluate import Figure
 from imr_rationale.learning.model import Config, RationaleModel
 
-__all__ = ["MANIFEST", "MODEL_FILE", "TRUSTED_TYPES", "find_champion", "load_bundle", "save_bundle"]
+__all__ = ["MANIFEST", "MODEL_FILE", "TRUSTED_TYPES", "find_champion", "load_bundle", "record_figures", "save_bundle"]
 
 MODEL_FILE = "model.skops"
 MANIFEST = "manifest.json"
@@ -73,10 +75,33 @@ def save_bundle(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / MODEL_FILE).write_bytes(payload)
-        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise ModelError(f"{folder}: {error.strerror or error}") from error
+    _write_manifest(folder / MANIFEST, manifest)
     return folder
+
+
+def record_figures(folder: Path, data: str, figures: Mapping[str, Figure], *, n_items: int, n_letters: int) -> None:
+    """Add figures measured on `data` to a saved model's manifest, in place of earlier ones on the same data.
+
+    Raises
+    ------
+    ModelError
+        The model cannot be loaded, or its manifest not written.
+    """
+    manifest = dict(load_bundle(folder).manifest)
+    kept = {name: figure for name, figure in manifest["figures"].items() if not name.startswith(f"{data}.")}
+    manifest["figures"] = kept | {name: _round_figure(figure) for name, figure in figures.items()}
+    measured = {**manifest["data"].get("measured", {}), data: {"n_items": n_items, "n_letters": n_letters}}
+    manifest["data"] = {**manifest["data"], "measured": measured}
+    _write_manifest(folder / MANIFEST, manifest)
+
+
+def _write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
+    try:
+        path.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror or error}") from error
 
 
 def _round_figure(figure: Figure) -> dict[str, float | None]:
@@ -119,7 +144,7 @@ def _load_estimators(payload: bytes, path: Path) -> Mapping[str, object]:
         estimators = skops.io.loads(payload, trusted=list(TRUSTED_TYPES))
     except UntrustedTypesFoundException as error:
         raise ModelError(f"{path}: holds types that are not on the allow-list: {error}") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+    except (BadZipFile, OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise ModelError(f"{path}: no model file ({type(error).__name__}: {error})") from error
     if not isinstance(estimators, dict) or set(estimators) != set(ESTIMATORS):
         raise ModelError(f"{path}: holds other parts than {', '.join(ESTIMATORS)}")
@@ -133,7 +158,7 @@ def _read_bytes(path: Path) -> bytes:
         raise ModelError(f"{path}: {error.strerror or error}") from error
 
 
-def _read_manifest(path: Path) -> dict:  # type: ignore[type-arg]
+def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(_read_bytes(path))
     except ValueError as error:

@@ -145,7 +145,11 @@ def keep_distinct(gold: Sequence[GoldItem]) -> list[int]:
 
 
 def evaluate_predictions(
-    predictions: Sequence[Prediction | None], gold: Sequence[GoldItem], *, random_state: int = 0
+    predictions: Sequence[Prediction | None],
+    gold: Sequence[GoldItem],
+    *,
+    n_bootstrap: int = N_BOOTSTRAP,
+    random_state: int = 0,
 ) -> dict[str, Figure]:
     """Measure predictions on every task.
 
@@ -171,10 +175,12 @@ def evaluate_predictions(
         mean = {name: float(np.mean([figure[name] for figure in figures])) for name in figures[0]}
         return {**mean, **dict(_measure_outcomes(outcomes, index))}
 
-    return _bootstrap(measure, [item.letter for item in gold], random_state)
+    return _bootstrap(measure, [item.letter for item in gold], n_bootstrap, random_state)
 
 
-def evaluate_ceiling(gold: Sequence[GoldItem], *, random_state: int = 0) -> dict[str, Figure]:
+def evaluate_ceiling(
+    gold: Sequence[GoldItem], *, n_bootstrap: int = N_BOOTSTRAP, random_state: int = 0
+) -> dict[str, Figure]:
     """Measure the first annotator's reasons and primary reasons against the second's; empty with one annotator."""
     if any(len(item.annotations) < 2 for item in gold):
         return {}
@@ -189,11 +195,14 @@ def evaluate_ceiling(gold: Sequence[GoldItem], *, random_state: int = 0) -> dict
             "primary.accuracy": float(same[index].mean()),
         }
 
-    return _bootstrap(measure, [item.letter for item in gold], random_state)
+    return _bootstrap(measure, [item.letter for item in gold], n_bootstrap, random_state)
 
 
 def _bootstrap(
-    measure: Callable[[npt.NDArray[np.int64]], Mapping[str, float]], letters: Sequence[str], random_state: int
+    measure: Callable[[npt.NDArray[np.int64]], Mapping[str, float]],
+    letters: Sequence[str],
+    n_bootstrap: int,
+    random_state: int,
 ) -> dict[str, Figure]:
     names, inverse = np.unique(letters, return_inverse=True)
     members = [np.flatnonzero(inverse == k) for k in range(len(names))]
@@ -201,7 +210,7 @@ def _bootstrap(
     rng = np.random.default_rng(random_state)
     draws = [
         measure(np.concatenate([members[k] for k in rng.integers(len(names), size=len(names))]))
-        for _ in range(N_BOOTSTRAP)
+        for _ in range(n_bootstrap)
     ]
     return {name: _make_figure(value, [draw[name] for draw in draws]) for name, value in values.items()}
 

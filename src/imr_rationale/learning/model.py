@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +56,8 @@ class Config:
         Seeds splits and bootstrap.
     n_splits : int
         Folds of the cross-validation.
+    n_bootstrap : int
+        Replicates behind each interval.
     max_ngram, min_df : int
         Longest word n-gram of a sentence, and in how many sentences it must stand.
     marks_weight : float
@@ -69,6 +72,7 @@ class Config:
 
     random_state: int = 0
     n_splits: int = 5
+    n_bootstrap: int = 500
     max_ngram: int = 3
     min_df: int = 2
     marks_weight: float = 1.0
@@ -181,7 +185,7 @@ class RationaleModel:
     config: Config
     estimators: Mapping[str, BaseEstimator]
     thresholds: tuple[float, ...]
-    manifest: Mapping[str, object] = field(default_factory=dict)
+    manifest: Mapping[str, Any] = field(default_factory=dict)
 
     def predict(self, texts: Iterable[ItemText]) -> list[Prediction]:
         """Read items; one prediction for each, in order."""

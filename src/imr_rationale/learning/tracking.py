@@ -49,8 +49,10 @@ def resolve_store(option: str | None) -> str:
 def _connect(store: str) -> "Iterator[Any]":
     """Import mlflow without telemetry, pointed at `store`; its errors leave as `TrackingError`."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     import logging
+    import warnings
 
     import mlflow
     from sqlalchemy.exc import SQLAlchemyError
@@ -58,8 +60,10 @@ def _connect(store: str) -> "Iterator[Any]":
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
-        mlflow.set_tracking_uri(store)
-        yield mlflow
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=UserWarning, module=r"mlflow\.")
+            mlflow.set_tracking_uri(store)
+            yield mlflow
     except (mlflow.exceptions.MlflowException, SQLAlchemyError, OSError) as error:
         raise TrackingError(f"{store}: {str(error).splitlines()[0]}") from error
 
@@ -104,7 +108,7 @@ def log_run(
             mlflow.log_params({**params, "corpus": str(corpus), "corpus_sha256": digest})
             mlflow.log_metrics(_flatten_figures(figures))
             dataset = mlflow.data.from_pandas(
-                table[["letter", "item", "outcome", "primary"]], name=corpus.name, digest=digest[:36]
+                table[["letter", "treatment", "outcome", "primary", "rationale"]], name=corpus.name, digest=digest[:36]
             )
             mlflow.log_input(dataset, context="training")
             mlflow.log_metric("corpus.n_items", n_items)

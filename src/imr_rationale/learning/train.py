@@ -198,7 +198,9 @@ def _measure(
     gold = [data.gold[i] for i in distinct]
     figures: dict[str, Figure] = {}
     for name, found in {"": predictions, **baselines}.items():
-        measured = evaluate_predictions([found[i] for i in distinct], gold, random_state=config.random_state)
+        measured = evaluate_predictions(
+            [found[i] for i in distinct], gold, n_bootstrap=config.n_bootstrap, random_state=config.random_state
+        )
         suffix = f".{name}" if name else ""
         figures |= {f"{CORPUS_CV}.{metric}{suffix}": figure for metric, figure in measured.items()}
     return figures

@@ -8,14 +8,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from pathlib import Path
 from types import MappingProxyType
 
 from imr_rationale.errors import LetterParseError
 from imr_rationale.labels import OUTCOMES, Outcome
 from imr_rationale.letters.lines import Line, join_lines, join_paragraphs, make_lines
+from imr_rationale.letters.sources import read_text
 from imr_rationale.records import Dates, Item, Letter, ModifiedRequest
 
-__all__ = ["FINAL_DETERMINATION", "Layout", "parse_letter"]
+__all__ = ["FINAL_DETERMINATION", "Layout", "parse_letter", "read_letter"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,22 @@ def parse_letter(text: str) -> Letter:
         layout=layout.name,
     )
     return replace(letter, warnings=tuple(_warn_missing(letter)))
+
+
+def read_letter(path: Path) -> Letter:
+    """Read the decision letter in a file.
+
+    Raises
+    ------
+    SourceError
+        The file cannot be turned into text.
+    LetterParseError
+        The text is no Independent Medical Review letter; the message names the file.
+    """
+    try:
+        return parse_letter(read_text(path))
+    except LetterParseError as error:
+        raise LetterParseError(f"{path}: {error}") from error
 
 
 def _flattened_cuts(text: str) -> Iterator[int]:

@@ -11,8 +11,7 @@ from typing import IO, Any
 
 from imr_rationale.errors import ImrError, SourceError
 from imr_rationale.learning.model import RationaleModel
-from imr_rationale.letters.layout import parse_letter
-from imr_rationale.letters.sources import read_text
+from imr_rationale.letters.layout import read_letter
 from imr_rationale.records import Item, Letter
 from imr_rationale.serving.predict import predict_items, prediction_to_dict
 
@@ -32,13 +31,13 @@ class BatchCounts:
 
 def parse_file(path: Path) -> list[Row]:
     """Give one row for each disputed item of a letter."""
-    letter = parse_letter(read_text(path))
+    letter = read_letter(path)
     return [item_to_dict(letter, item, str(path)) for item in letter.items]
 
 
 def predict_file(path: Path, model: RationaleModel) -> list[Row]:
     """Give one prediction row for each disputed item of a letter."""
-    letter = parse_letter(read_text(path))
+    letter = read_letter(path)
     return [prediction_to_dict(found) for found in predict_items(letter, source=str(path), model=model)]
 
 

@@ -18,8 +18,8 @@ from imr_rationale.learning.evaluate import (
 from imr_rationale.learning.features import make_features
 from imr_rationale.learning.model import RationaleModel
 from imr_rationale.learning.train import make_training_set
-from imr_rationale.letters.layout import parse_letter
-from imr_rationale.letters.sources import find_files, read_text
+from imr_rationale.letters.layout import read_letter
+from imr_rationale.letters.sources import find_files
 from imr_rationale.records import ItemText, Prediction
 
 __all__ = ["Measurement", "measure_model"]
@@ -80,7 +80,7 @@ def _read_items(folder: Path, wanted: set[str]) -> tuple[dict[Key, ItemText], li
             continue
         missing.discard(path.stem)
         try:
-            letter = parse_letter(read_text(path))
+            letter = read_letter(path)
         except ImrError as error:
             problems.append(str(error))
             continue

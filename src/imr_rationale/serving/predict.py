@@ -8,8 +8,7 @@ from typing import Any, overload
 from imr_rationale.errors import ModelError
 from imr_rationale.learning.bundle import find_champion, load_bundle
 from imr_rationale.learning.model import RationaleModel
-from imr_rationale.letters.layout import parse_letter
-from imr_rationale.letters.sources import read_text
+from imr_rationale.letters.layout import parse_letter, read_letter
 from imr_rationale.records import Item, ItemText, Letter, Prediction
 
 __all__ = ["load_model", "predict", "predict_items", "predict_letter", "prediction_to_dict"]
@@ -107,7 +106,7 @@ def predict_letter(path_or_text: str | Path, *, model: RationaleModel | None = N
     if isinstance(path_or_text, str) and "\n" in path_or_text:
         return predict_items(parse_letter(path_or_text), model=model)
     path = Path(path_or_text)
-    return predict_items(parse_letter(read_text(path)), source=str(path), model=model)
+    return predict_items(read_letter(path), source=str(path), model=model)
 
 
 def predict_items(

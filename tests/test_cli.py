@@ -1,0 +1,188 @@
+"""The command as a person meets it."""
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from conftest import ROOT
+from imr_rationale.cli import main
+from imr_rationale.learning.corpus import AnnotatedLetter
+from imr_rationale.serving.predict import load_model
+
+LETTERS = ROOT / "data" / "letters"
+
+
+def run(*args: object, code: int = 0) -> tuple[str, str]:
+    result = CliRunner().invoke(main, [str(arg) for arg in args], catch_exceptions=False)
+    assert result.exit_code == code, result.stderr
+    return result.stdout, result.stderr
+
+
+@pytest.mark.parametrize("command", [None, *main.commands])
+def test_help_names_every_option(command: str | None) -> None:
+    out, _ = run(*([command] if command else []), "--help")
+    assert "Usage:" in out
+    options = main.commands[command].params if command else []
+    for option in options:
+        if option.opts[0].startswith("-"):
+            assert option.opts[-1] in out
+            assert getattr(option, "help", None)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, click.testing, imr_rationale.cli as c; click.testing.CliRunner().invoke(c.main, ['--help']);"
+        "print(sorted({'spacy', 'sklearn', 'mlflow', 'pandas', 'numpy'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_predict_writes_json_lines(tmp_path: Path) -> None:
+    output = tmp_path / "p.jsonl"
+    _, err = run("predict", LETTERS, "-o", output)
+    rows = [json.loads(line) for line in output.read_text().splitlines()]
+    assert len(rows) == 3
+    assert "2 letters read, 3 items written" in err
+    out, _ = run("predict", LETTERS, "-o", "-")
+    assert out == output.read_text()
+
+
+def test_parse_writes_json_lines() -> None:
+    out, _ = run("parse", LETTERS / "CM99-9000001.md")
+    row = json.loads(out)
+    first = "letter source item treatment outcome claims_administrator_guideline reviewer_guideline rationale"
+    assert list(row)[:10] == [*first.split(), "start_char", "end_char"]
+    assert row["date_injury"] == "2013-11-17"
+    assert (row["age"], row["sex"]) == (44, "male")
+
+
+def test_a_refused_file_is_named_and_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("Dear Sir,")
+    out, err = run("parse", LETTERS / "CM99-9000001.md", tmp_path / "note.txt")
+    assert len(out.splitlines()) == 1
+    assert "note.txt" in err
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        pytest.param(("parse", "missing.txt"), 1, "missing.txt: No such file", id="missing file"),
+        pytest.param(("parse", "."), 1, "no letter found", id="empty folder"),
+        pytest.param(("predict", "x.txt", "--model", "nowhere"), 1, "imr: nowhere: no such model folder", id="model"),
+        pytest.param(("train", "--corpus", "nowhere"), 1, "imr: nowhere: no annotated file", id="corpus"),
+        pytest.param(("evaluate", "nowhere.jsonl", "--letters", "."), 1, "imr: nowhere.jsonl: No such file", id="gold"),
+        pytest.param(("parse",), 2, "Missing argument", id="usage"),
+        pytest.param(("train", "--folds", "1"), 2, "--folds", id="range"),
+    ],
+)
+def test_errors_are_one_line(
+    args: tuple[str, ...], code: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    out, err = run(*args, code=code)
+    assert out == ""
+    assert message in err
+    assert "Traceback" not in err
+    if code == 1:
+        lines = [line for line in err.splitlines() if line.startswith("imr: ")]
+        assert len(lines) == 1
+
+
+@pytest.fixture(scope="module")
+def trained(
+    tmp_path_factory: pytest.TempPathFactory, some_letters: tuple[AnnotatedLetter, ...]
+) -> tuple[Path, str, str]:
+    """Train through the command line on every eighth letter; gives the folder, the store and the output."""
+    folder = tmp_path_factory.mktemp("train")
+    wanted = {letter.id for letter in some_letters}
+    (folder / "corpus").mkdir()
+    for source in (ROOT / "data" / "corpus").glob("*.txt"):
+        blocks = source.read_text(encoding="utf-8").split("=== letter ")[1:]
+        kept = ["=== letter " + block for block in blocks if block.split("\n", 1)[0] in wanted]
+        (folder / "corpus" / source.name).write_text("".join(kept), encoding="utf-8")
+    store = f"sqlite:///{folder / 'store.db'}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        out, _ = run(
+            "train", "--corpus", "corpus", "-o", "model", "--folds", 2, "--bootstrap", 20, "--tracking-uri", store
+        )
+    return folder, store, out
+
+
+def test_train_prints_figures_beside_baselines_and_what_to_do_next(trained: tuple[Path, str, str]) -> None:
+    _, store, out = trained
+    assert "reasons.micro_f1" in out
+    assert "majority     rules     tfidf" in out
+    assert f"ui --tracking-uri {store}" in out
+    assert "predict data/letters --model model" in out
+
+
+def test_train_tracks_one_run(trained: tuple[Path, str, str]) -> None:
+    folder, _, _ = trained
+    run_id = json.loads((folder / "model" / "manifest.json").read_text())["run_id"]
+    with sqlite3.connect(folder / "store.db") as connection:
+        runs = connection.execute("select run_uuid, status from runs").fetchall()
+        params = dict(connection.execute("select key, value from params").fetchall())
+        metrics = {key for (key,) in connection.execute("select key from metrics")}
+        datasets = connection.execute("select name from datasets").fetchall()
+    connection.close()
+    assert runs == [(run_id, "FINISHED")]
+    assert params["n_splits"] == "2"
+    assert len(params["corpus_sha256"]) == 64
+    assert {"corpus_cv.reasons.micro_f1", "corpus_cv.reasons.micro_f1.tfidf", "corpus_cv.verdict.auroc.low"} <= metrics
+    assert datasets == [("corpus",)]
+
+
+def test_tracked_model_loads_through_our_loader_and_as_pyfunc(
+    trained: tuple[Path, str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+    import pandas as pd
+
+    folder, store, _ = trained
+    monkeypatch.chdir(folder)
+    run_id = json.loads((folder / "model" / "manifest.json").read_text())["run_id"]
+    text = "There are no red flags. Therefore, the request is not medically necessary."
+    ours = load_model(f"runs:/{run_id}/model", tracking_uri=store)
+    local = load_model(folder / "model")
+    assert ours.manifest["sha256"] == local.manifest["sha256"]
+    mlflow.set_tracking_uri(store)
+    pyfunc = mlflow.pyfunc.load_model(f"runs:/{run_id}/model")
+    columns = {"treatment": "", "summary": "", "claims_administrator_guideline": ""}
+    (row,) = pyfunc.predict(pd.DataFrame([{"rationale": text, **columns}])).to_dict("records")
+    from imr_rationale import predict
+
+    expected = predict(text, model=local)
+    assert row["reasons"] == ",".join(reason.label for reason in expected.reasons)
+    assert row["verdict_probability"] == expected.outcome.verdict.probability  # type: ignore[union-attr]
+
+
+def test_train_keeps_the_model_when_tracking_fails(
+    trained: tuple[Path, str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _, _ = trained
+    (tmp_path / "file").write_text("")
+    store = f"sqlite:///{tmp_path}/file/store.db"
+    args = ("train", "--corpus", folder / "corpus", "-o", tmp_path / "m", "--folds", 2, "--bootstrap", 10)
+    monkeypatch.chdir(tmp_path)
+    out, err = run(*args, "--tracking-uri", store, code=1)
+    assert "reasons.micro_f1" in out
+    assert err.splitlines()[-1].startswith(f"imr: {store}: ")
+    assert load_model(tmp_path / "m").manifest["run_id"] is None
+
+
+def test_ui_serves_on_this_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from imr_rationale.learning import tracking
+
+    seen: list[tuple[str, int]] = []
+    monkeypatch.setattr(tracking, "serve_ui", lambda store, *, port: seen.append((store, port)) or 0)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///elsewhere.db")
+    _, err = run("ui", "--port", 5999)
+    assert seen == [("sqlite:///elsewhere.db", 5999)]
+    assert "http://127.0.0.1:5999" in err

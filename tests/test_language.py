@@ -1,0 +1,153 @@
+"""Sentence bounds, cues with their status, verdict clauses, and the guard against hostile text."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from spacy.tokens import Doc
+
+from imr_rationale.labels import REASONS
+from imr_rationale.language.cues import CONCEPTS, CUE_REASONS, STATUSES, is_guideline_text, read_status
+from imr_rationale.language.pipeline import COMPONENTS, MAX_RUN, make_docs, make_nlp, soften_text
+from imr_rationale.language.scrub import find_verdict_clauses, scrub_verdict
+from imr_rationale.language.sentences import find_sentence_starts
+from imr_rationale.learning.corpus import AnnotatedLetter
+
+
+def read(text: str) -> Doc:
+    (doc,) = make_docs([text])
+    return doc
+
+
+def split(text: str) -> list[str]:
+    edges = [0, *find_sentence_starts(text), len(text)]
+    return [text[a:b].strip() for a, b in zip(edges, edges[1:], strict=False)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("No deficit. Denied.", ["No deficit.", "Denied."], id="plain"),
+        pytest.param("At approx. 2.5 mg q. 6 h. It helps.", ["At approx. 2.5 mg q. 6 h.", "It helps."], id="doses"),
+        pytest.param("See pg. 5. ODG agrees.", ["See pg. 5.", "ODG agrees."], id="page"),
+        pytest.param("Dr. Oda vs. Dr. Ng. Both saw her.", ["Dr. Oda vs. Dr. Ng.", "Both saw her."], id="titles"),
+        pytest.param('It says "not advised." The exam', ['It says "not advised."', "The exam"], id="quote"),
+        pytest.param("Weakness (grade 4.) Reflexes fell.", ["Weakness (grade 4.)", "Reflexes fell."], id="bracket"),
+        pytest.param("Rest, ice, etc. Therapy failed.", ["Rest, ice, etc.", "Therapy failed."], id="etc"),
+        pytest.param("8 C.C.R. 9792.24.2 applies. Done.", ["8 C.C.R. 9792.24.2 applies.", "Done."], id="regulation"),
+        pytest.param("It helped. 12 visits were used.", ["It helped.", "12 visits were used."], id="number opens"),
+        pytest.param("First\n\nSecond", ["First", "Second"], id="blank line"),
+        pytest.param("Criteria:\n- pain\n- spasm", ["Criteria:", "- pain", "- spasm"], id="bullets"),
+        pytest.param("one. two", ["one. two"], id="lower case runs on"),
+        pytest.param("", [""], id="empty"),
+    ],
+)
+def test_find_sentence_starts(text: str, expected: list[str]) -> None:
+    assert split(text) == expected
+
+
+def test_sentence_bounds_agree_with_the_corpus(corpus: tuple[AnnotatedLetter, ...]) -> None:
+    items = [item for letter in corpus for item in letter.items]
+    found = total = 0
+    for item, doc in zip(items, make_docs(item.rationale for item in items), strict=True):
+        bounds = {(sent.start_char, sent.start_char + len(sent.text.rstrip())) for sent in doc.sents}
+        total += len(item.sentences)
+        found += sum((sentence.start_char, sentence.end_char) in bounds for sentence in item.sentences)
+    assert found / total >= 0.97
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase", "status"),
+    [
+        pytest.param("There is no documentation of functional improvement.", "functional improvement", "unproven", id="undocumented"),
+        pytest.param("Functional improvement was not documented.", "Functional improvement", "unproven", id="after"),
+        pytest.param("There were no red flags.", "red flags", "absent", id="absent"),
+        pytest.param("Red flags were absent.", "Red flags", "absent", id="absent after"),
+        pytest.param("Conservative care has failed.", "Conservative care", "failed", id="failed"),
+        pytest.param("The notes show functional improvement.", "functional improvement", "affirmed", id="affirmed"),
+        pytest.param("He has no fever, but red flags exist.", "red flags", "affirmed", id="scope ends at but"),
+        pytest.param("The note fails to document conservative care.", "conservative care", "unproven", id="fails to document"),
+    ],
+)  # fmt: skip
+def test_read_status(text: str, phrase: str, status: str) -> None:
+    start = text.index(phrase)
+    assert read_status(text, start, start + len(phrase)) == status
+
+
+def test_cues_are_written_to_the_doc() -> None:
+    doc = read("The file holds no evidence of functional improvement. There are no red flags.")
+    assert [(span.text, span.label_) for span in doc.spans["cues"]] == [
+        ("functional improvement", "gain|unproven"),
+        ("red flags", "indication|absent"),
+    ]
+
+
+def test_cue_tables_hold_together() -> None:
+    for concept, status in CUE_REASONS:
+        assert concept in CONCEPTS
+        assert status in STATUSES
+    assert set(CUE_REASONS.values()) == set(REASONS)
+    for phrases in CONCEPTS.values():
+        assert all(phrase == phrase.lower().strip() and phrase for phrase in phrases)
+
+
+@pytest.mark.parametrize(
+    ("text", "general"),
+    [
+        ("ODG recommends up to ten visits.", True),
+        ("MTUS guidelines support a trial when oral drugs fail.", True),
+        ("The patient does not meet the ODG criteria.", False),
+        ("There is no swelling.", False),
+    ],
+)
+def test_is_guideline_text(text: str, general: bool) -> None:
+    assert is_guideline_text(text) is general
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        pytest.param("Without red flags, the scan is not medically necessary.", "Without red flags,", id="clause"),
+        pytest.param("The request is medically necessary.", "", id="whole"),
+        pytest.param("No deficit was found to warrant the scan.", "No deficit was", id="purpose"),
+        pytest.param("The drawer test was positive.", "The drawer test was positive.", id="nothing"),
+        pytest.param("ODG supports braces for instability.", "ODG supports braces for instability.", id="general"),
+        pytest.param("I uphold the denial because no exam was sent.", "because no exam was sent.", id="because"),
+    ],
+)
+def test_scrub_verdict(text: str, kept: str) -> None:
+    if text.startswith("No deficit"):
+        assert list(find_verdict_clauses(text))
+        assert "warrant" not in scrub_verdict(read(text))
+        return
+    assert scrub_verdict(read(text)) == kept
+
+
+def test_scrub_verdict_leaves_no_decision_of_the_corpus(corpus: tuple[AnnotatedLetter, ...]) -> None:
+    decisions = ("medically necessary", "medically appropriate", "upheld", "overturned", "non-certified", "certified")
+    items = [item for letter in corpus for item in letter.items]
+    for doc in make_docs(item.rationale for item in items):
+        kept = scrub_verdict(doc).lower()
+        assert not [word for word in decisions if word in kept]
+
+
+def test_make_nlp_builds_once() -> None:
+    assert make_nlp() is make_nlp()
+    assert tuple(make_nlp().pipe_names) == COMPONENTS
+
+
+@pytest.mark.parametrize("unit", ["a:", "x", ").", "-1"])
+def test_soften_text_bounds_runs_without_space(unit: str) -> None:
+    text = unit * 20_000
+    softened = soften_text(text)
+    assert len(softened) == len(text)
+    assert max(map(len, softened.split())) < MAX_RUN
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=300))
+def test_make_docs_keeps_offsets(text: str) -> None:
+    doc = read(text)
+    assert len(doc.text) == len(text)
+    for group in ("cues", "verdict"):
+        for span in doc.spans[group]:
+            assert 0 <= span.start_char < span.end_char <= len(text)
+    assert "".join(sent.text_with_ws for sent in doc.sents) == doc.text

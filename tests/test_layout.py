@@ -1,0 +1,236 @@
+"""Letters with known records in, the same records out."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imr_rationale.errors import ImrError, LetterParseError
+from imr_rationale.learning.corpus import AnnotatedLetter
+from imr_rationale.learning.render import RENDERERS, make_dates, render_pdf
+from imr_rationale.letters.layout import parse_letter
+from imr_rationale.letters.sources import read_text
+
+GOLDEN = Path(__file__).parent / "golden"
+MakeText = Callable[..., str]
+
+
+def fold(text: str | None) -> str:
+    return " ".join((text or "").split())
+
+
+def assert_same(letter: AnnotatedLetter, text: str) -> None:
+    parsed = parse_letter(text)
+    assert parsed.case_number == letter.id
+    assert parsed.dates == make_dates(letter)
+    assert parsed.priority == "Standard"
+    assert fold(parsed.specialty) == fold(letter.specialty)
+    assert fold(parsed.summary) == fold(letter.summary)
+    assert parsed.warnings == ()
+    assert len(parsed.items) == len(letter.items)
+    for item, gold in zip(parsed.items, letter.items, strict=True):
+        assert item.number == gold.number
+        assert item.outcome == gold.outcome
+        assert fold(item.treatment) == fold(gold.treatment)
+        assert fold(item.rationale) == fold(gold.rationale)
+        assert fold(item.claims_administrator_guideline) == fold(gold.claims_administrator_guideline)
+        assert fold(item.reviewer_guideline) == fold(gold.reviewer_guideline)
+        assert fold(text[item.rationale_start_char : item.rationale_end_char]) == fold(gold.rationale)
+        assert fold(gold.treatment) in fold(text[item.start_char : item.end_char])
+
+
+@pytest.mark.parametrize("name", RENDERERS)
+def test_parse_letter_gives_back_every_corpus_letter(name: str, corpus: tuple[AnnotatedLetter, ...]) -> None:
+    for letter in corpus:
+        assert_same(letter, RENDERERS[name](letter))
+
+
+def test_parse_letter_gives_back_letters_from_real_pdfs(
+    some_letters: tuple[AnnotatedLetter, ...], tmp_path: Path
+) -> None:
+    for letter in some_letters[::4]:
+        assert_same(letter, read_text(render_pdf(letter, tmp_path / f"{letter.id}.pdf")))
+
+
+@pytest.mark.parametrize("name", ["plain", "modified"])
+def test_parse_letter_matches_golden_record(name: str, update_golden: bool) -> None:
+    record = GOLDEN / f"{name}.json"
+    parsed = asdict(parse_letter((GOLDEN / f"{name}.txt").read_text(encoding="utf-8")))
+    del parsed["text"]
+    found = json.dumps(parsed, indent=1, default=str) + "\n"
+    if update_golden:
+        record.write_text(found, encoding="utf-8")
+    assert record.is_file(), "no golden record; write it with --update-golden"
+    assert found == record.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("heading", "treatment", "outcome"),
+    [
+        pytest.param("MRI of the wrist: Overturned", "MRI of the wrist", "Overturned", id="plain"),
+        pytest.param("Gel, DOS: 01/02/2016: Upheld", "Gel, DOS: 01/02/2016", "Upheld", id="colon inside"),
+        pytest.param("**Norco 10/325mg #60:** Upheld", "Norco 10/325mg #60", "Upheld", id="bold"),
+        pytest.param(
+            "Twelve visits of therapy for the\nright knee: Upheld",
+            "Twelve visits of therapy for the right knee",
+            "Upheld",
+            id="two lines",
+        ),
+        pytest.param("Home aide, four hours:\nUpheld", "Home aide, four hours", "Upheld", id="outcome below"),
+        pytest.param("gym pass: UPHELD", "gym pass", "Upheld", id="capitals"),
+        pytest.param(
+            "Cane: Denied, see 3\n\nbelow: Upheld", "Cane: Denied, see 3 below", "Upheld", id="page break inside"
+        ),
+        pytest.param("Cane", "Cane", None, id="no outcome"),
+    ],
+)
+def test_parse_letter_reads_headings(
+    heading: str, treatment: str, outcome: str | None, make_letter_text: MakeText
+) -> None:
+    (item,) = parse_letter(make_letter_text(heading=heading)).items
+    assert (item.treatment, item.outcome) == (treatment, outcome)
+    assert item.rationale is not None
+    assert item.rationale.startswith("There is no evidence")
+
+
+ORIGINAL = "Massage 12 visits was the original request. "
+REMAINING = "The remaining IMR eligible portion of the original request, "
+
+
+@pytest.mark.parametrize(
+    ("heading", "parts"),
+    [
+        pytest.param(
+            ORIGINAL + "Massage 4 visits was authorized by the Claims Administrator. " + REMAINING + "Massage 8 visits "
+            "is: Upheld",
+            ("Massage 12 visits", "Massage 4 visits", "Massage 8 visits"),
+            id="portion",
+        ),
+        pytest.param(
+            ORIGINAL + "The Claims Administrator authorized Massage 4 visits, leaving the original request IMR "
+            "eligible. The original request, Massage 12 visits is:\nOverturned",
+            ("Massage 12 visits", "Massage 4 visits", "Massage 12 visits"),
+            id="whole",
+        ),
+        pytest.param(
+            ORIGINAL + "Massage 4 visits was authorized by the Claims Administrator. The\n\nremaining IMR eligible "
+            "portion of the original request, Massage 8 visits: Upheld",
+            ("Massage 12 visits", "Massage 4 visits", "Massage 8 visits"),
+            id="page break, no verb",
+        ),
+    ],
+)
+def test_parse_letter_takes_modified_requests_apart(
+    heading: str, parts: tuple[str, str, str], make_letter_text: MakeText
+) -> None:
+    (item,) = parse_letter(make_letter_text(heading=heading)).items
+    assert item.modified is not None
+    assert (item.modified.original, item.modified.authorized, item.modified.disputed) == parts
+    assert item.treatment == parts[2]
+    assert item.warnings == ()
+
+
+def test_parse_letter_warns_of_unreadable_modified_request(make_letter_text: MakeText) -> None:
+    (item,) = parse_letter(make_letter_text(heading=REMAINING + "Massage 8 visits is: Upheld")).items
+    assert item.treatment == "Massage 8 visits"
+    assert item.warnings == ("item 1: parts of the modified request not read",)
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "warning"),
+    [
+        pytest.param({"header": ""}, "case_number", "case_number not read", id="no header"),
+        pytest.param({"summary": ""}, "summary", "summary not read", id="no summary"),
+        pytest.param({"header": "Case Number: CM99-0000001\nDecision Date: 02/31/2016"}, "priority", "date decision not read", id="no such day"),
+    ],
+)  # fmt: skip
+def test_parse_letter_names_what_it_cannot_read(
+    change: dict[str, str], field: str, warning: str, make_letter_text: MakeText
+) -> None:
+    letter = parse_letter(make_letter_text(**change))
+    assert getattr(letter, field) is None
+    assert warning in letter.warnings
+    assert letter.items[0].outcome == "Upheld"
+
+
+def test_parse_letter_reads_age_sex_states_and_two_digit_years(make_letter_text: MakeText) -> None:
+    letter = parse_letter(make_letter_text(header="Case Number: CM99-0000001\nDate of Injury: 5-6-14"))
+    assert (letter.age, letter.sex) == (35, "female")
+    assert letter.licensure == ("California", "Texas")
+    assert letter.dates.injury == date(2014, 5, 6)
+
+
+def test_parse_letter_keeps_an_item_whose_label_is_missing(make_letter_text: MakeText) -> None:
+    second = "\nWrist splint: Overturned\n\nMAXIMUS guideline: ACOEM.\n\nDecision rationale: The splint is medically necessary."
+    letter = parse_letter(make_letter_text(after=second))
+    assert [item.treatment for item in letter.items] == ["MRI of the left wrist", "Wrist splint"]
+    assert letter.items[1].claims_administrator_guideline is None
+    assert letter.items[1].warnings == ("item 2: claims_administrator_guideline not read",)
+
+
+def test_parse_letter_keeps_an_item_whose_heading_is_missing(make_letter_text: MakeText) -> None:
+    second = "Claims Administrator guideline: MTUS.\n\nMAXIMUS guideline: ACOEM.\n\nDecision rationale: Not needed."
+    letter = parse_letter(make_letter_text(after=second))
+    assert [item.rationale for item in letter.items][1] == "Not needed."
+    assert letter.items[1].outcome is None
+
+
+def test_parse_letter_reads_text_without_line_breaks(make_letter_text: MakeText) -> None:
+    second = "\nWrist splint: Overturned\n\nClaims Administrator guideline: MTUS.\n\nMAXIMUS guideline: ACOEM.\n\nDecision rationale: The splint is medically necessary."
+    text = make_letter_text(after=second)
+    flat = parse_letter(" ".join(text.split()))
+    wrapped = parse_letter(text)
+    assert [(i.treatment, i.outcome, i.rationale) for i in flat.items] == [
+        (i.treatment, i.outcome, i.rationale) for i in wrapped.items
+    ]
+    assert (flat.case_number, flat.dates, flat.summary) == (wrapped.case_number, wrapped.dates, wrapped.summary)
+
+
+def test_parse_letter_joins_pages_and_keeps_paragraphs(make_letter_text: MakeText) -> None:
+    rationale = "The request is\n\nnot supported by evidence-\nbased care.\n\nNote that a taper is advised."
+    (item,) = parse_letter(make_letter_text(rationale=rationale)).items
+    assert item.rationale == "The request is not supported by evidence-based care.\n\nNote that a taper is advised."
+
+
+@pytest.mark.parametrize("text", ["", "Dear Sir or Madam,", "MRI: Upheld", "\x00\n\n:"])
+def test_parse_letter_refuses_other_texts(text: str) -> None:
+    with pytest.raises(LetterParseError, match="no Independent Medical Review letter"):
+        parse_letter(text)
+
+
+FRAGMENTS = st.sampled_from(
+    [
+        "IMR ISSUES, DECISIONS AND RATIONALES",
+        "Claims Administrator guideline:",
+        "MAXIMUS guideline:",
+        "Decision rationale:",
+        "MRI: Upheld",
+        "was the original request.",
+        "The remaining IMR eligible portion of the original request, X is: Upheld",
+        "CLINICAL CASE SUMMARY",
+        "Case Number:",
+        "\n",
+        "\n\n",
+        " ",
+        "**",
+        "The request is not medically necessary.",
+    ]
+)
+
+
+@given(st.lists(st.one_of(FRAGMENTS, st.text(max_size=20)), max_size=40).map("".join))
+def test_parse_letter_raises_only_our_errors_and_keeps_offsets(text: str) -> None:
+    try:
+        letter = parse_letter(text)
+    except ImrError:
+        return
+    assert letter.text == text
+    for item in letter.items:
+        assert 0 <= item.start_char <= item.end_char <= len(text)
+        if item.rationale_start_char is not None and item.rationale_end_char is not None:
+            assert item.start_char <= item.rationale_start_char <= item.rationale_end_char <= item.end_char

@@ -1,0 +1,352 @@
+"""Splits, features, estimators, figures, the training run and the saved model."""
+
+import json
+import pickle
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
+
+from conftest import TINY
+from imr_rationale.errors import AnnotationError, ModelError
+from imr_rationale.labels import OUTCOME_TASKS, REASONS
+from imr_rationale.learning.baselines import BASELINES
+from imr_rationale.learning.bundle import MANIFEST, MODEL_FILE, load_bundle, save_bundle
+from imr_rationale.learning.evaluate import (
+    HEADLINES,
+    Annotation,
+    Figure,
+    GoldItem,
+    GoldSentence,
+    evaluate_ceiling,
+    evaluate_predictions,
+    keep_distinct,
+    read_gold,
+)
+from imr_rationale.learning.features import make_features, normalize_text
+from imr_rationale.learning.model import (
+    Config,
+    RationaleModel,
+    StackedLogisticRegression,
+    choose_thresholds,
+)
+from imr_rationale.learning.splits import group_items, make_folds
+from imr_rationale.learning.train import TrainingResult, TrainingSet, train_model
+from imr_rationale.records import (
+    Evidence,
+    ItemText,
+    OutcomePrediction,
+    Outcomes,
+    Prediction,
+    ReasonPrediction,
+    SentencePrediction,
+)
+
+# ---------------------------------------------------------------- splits
+
+
+def test_group_items_joins_letters_and_near_duplicates() -> None:
+    same = "the worker has had twelve visits of therapy and should go on with exercise at home"
+    texts = [same, "no red flag was found so imaging of the neck waits", same + " now", "short", "another short"]
+    groups = group_items(["a", "b", "c", "d", "b"], texts)
+    assert groups[0] == groups[2]
+    assert groups[1] == groups[4]
+    assert len(set(groups)) == 3
+
+
+def test_make_folds_never_splits_a_group(tiny_data: TrainingSet) -> None:
+    seen: list[int] = []
+    for train, test in make_folds(tiny_data.primaries, tiny_data.groups, n_splits=3, random_state=0):
+        assert not set(tiny_data.groups[train]) & set(tiny_data.groups[test])
+        seen += test.tolist()
+    assert sorted(seen) == list(range(len(tiny_data)))
+
+
+# ---------------------------------------------------------------- features
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("On 11/16/16, 60 tablets", "on <date> <num> tablets"),
+        ("L4-5: x-ray #30?", "l <num> : x-ray <num> ?"),
+        ("", ""),
+    ],
+)
+def test_normalize_text(text: str, expected: str) -> None:
+    assert normalize_text(text) == expected
+
+
+def test_make_features_rows_index_the_rationale() -> None:
+    text = "  There are no red flags.  The scan is not medically necessary. "
+    (item,) = make_features([ItemText(text, treatment="Scan", summary="A clerk fell.")])
+    assert [text[row.start_char : row.end_char] for row in item.rows] == [
+        "There are no red flags.",
+        "The scan is not medically necessary.",
+    ]
+    assert "cue:indication|absent" in item.rows[0].marks.split()
+    assert item.cue_reasons == ("no_clinical_indication",)
+    assert "necessary" not in item.reasoning_words
+    assert item.verdict_words == "the scan is not medically necessary"
+    assert item.forecast_words == "t:scan a clerk fell"
+
+
+# ---------------------------------------------------------------- estimators
+
+
+def test_stacked_logistic_regression_gives_what_one_vs_rest_gives() -> None:
+    rng = np.random.default_rng(0)
+    X = sp.csr_matrix(rng.random((80, 6)))
+    y = rng.random((80, 3)) < X.toarray()[:, :3]
+    stacked = StackedLogisticRegression(C=2.0).fit(X, y)
+    reference = OneVsRestClassifier(LogisticRegression(C=2.0, solver="liblinear", random_state=0)).fit(X, y)
+    np.testing.assert_allclose(stacked.predict_proba(X), reference.predict_proba(X), atol=1e-6)
+
+
+def test_stacked_logistic_regression_takes_labels_without_examples() -> None:
+    X = sp.csr_matrix(np.eye(4))
+    y = np.array([[False, True]] * 4)
+    proba = StackedLogisticRegression().fit(X, y).predict_proba(X)
+    assert (proba[:, 0] < 1e-6).all()
+    assert (proba[:, 1] > 1 - 1e-6).all()
+
+
+def test_choose_thresholds_finds_the_best_f1_inside_its_bounds() -> None:
+    y = np.array([[True], [True], [False], [False]])
+    assert choose_thresholds(y, np.array([[0.9], [0.31], [0.29], [0.0]]))[0] == pytest.approx(0.3)
+    assert choose_thresholds(y, np.array([[0.9], [0.9], [0.8], [0.8]]))[0] <= 0.6
+
+
+def test_decode_gives_evidence_that_indexes_the_rationale(tiny_model: RationaleModel, tiny_data: TrainingSet) -> None:
+    found = 0
+    for prediction in tiny_model.predict(tiny_data.texts[:40]):
+        labels = [reason.label for reason in prediction.reasons]
+        assert len(set(labels)) == len(labels)
+        assert prediction.primary_reason in labels or (prediction.primary_reason is None and not labels)
+        for reason in prediction.reasons:
+            assert reason.evidence
+            assert 0 <= reason.probability <= 1
+            for evidence in reason.evidence:
+                assert prediction.rationale[evidence.start_char : evidence.end_char] == evidence.text
+                found += 1
+    assert found > 40
+
+
+@given(st.lists(st.text(max_size=120), max_size=3))
+def test_predict_takes_any_text(tiny_model: RationaleModel, texts: list[str]) -> None:
+    predictions = tiny_model.predict([ItemText(text) for text in texts])
+    assert [prediction.rationale for prediction in predictions] == texts
+    for prediction in predictions:
+        assert prediction.outcome.forecast is None
+        for reason in prediction.reasons:
+            for evidence in reason.evidence:
+                assert prediction.rationale[evidence.start_char : evidence.end_char] == evidence.text
+
+
+def test_predict_does_not_depend_on_the_batch(tiny_model: RationaleModel, tiny_data: TrainingSet) -> None:
+    texts = tiny_data.texts[:6]
+    together = tiny_model.predict(texts)
+    assert together == [tiny_model.predict([text])[0] for text in texts]
+
+
+# ---------------------------------------------------------------- figures
+
+
+def make_gold(letter: str, reasons: tuple[str, ...], *, outcome: str = "Upheld", text: str = "") -> GoldItem:
+    sentence = GoldSentence(text or f"Sentence of {letter}.", "F", False, reasons)
+    annotation = Annotation(reasons[0] if reasons else "none_stated", (sentence,))
+    return GoldItem(letter, 1, outcome, sentence.text, (annotation,))  # type: ignore[arg-type]
+
+
+def make_prediction(gold: GoldItem, reasons: tuple[str, ...], p: float = 0.1) -> Prediction:
+    outcome = OutcomePrediction("Overturned" if p >= 0.5 else "Upheld", p)
+    evidence = Evidence(0, len(gold.text), gold.text)
+    return Prediction(
+        rationale=gold.text,
+        outcome=Outcomes(verdict=outcome, reasoning=outcome, forecast=outcome),
+        reasons=tuple(ReasonPrediction(reason, 0.9, (evidence,)) for reason in reasons),
+        primary_reason=reasons[0] if reasons else None,
+        sentences=(SentencePrediction(0, len(gold.text), "F", True),),
+    )
+
+
+def test_evaluate_predictions_counts_by_hand() -> None:
+    gold = [
+        make_gold("a", ("safety_risk", "not_recommended")),
+        make_gold("b", ("guideline_met",), outcome="Overturned"),
+        make_gold("c", ()),
+    ]
+    predictions = [
+        make_prediction(gold[0], ("safety_risk",)),
+        make_prediction(gold[1], ("guideline_met", "safety_risk"), p=0.9),
+        None,
+    ]
+    figures = evaluate_predictions(predictions, gold)
+    assert figures["reasons.micro_f1"].value == pytest.approx(2 * 2 / (2 * 2 + 1 + 1))
+    assert figures["reasons.f1.safety_risk"].value == pytest.approx(2 / 3)
+    assert figures["primary.accuracy"].value == pytest.approx(1.0)
+    assert figures["roles.accuracy"].value == pytest.approx(2 / 3)
+    assert figures["verdict_flags.accuracy"].value == 0
+    assert figures["evidence.precision"].value == pytest.approx(2 / 3)
+    assert figures["evidence.recall"].value == pytest.approx(2 / 3)
+    assert figures["verdict.base_rate"].value == pytest.approx(1 / 3)
+    assert figures["verdict.auroc"].value == 1
+    assert all(figure.low <= figure.high for figure in figures.values() if figure.low == figure.low)
+
+
+def test_evaluate_ceiling_compares_annotators() -> None:
+    one = make_gold("a", ("safety_risk",))
+    two = replace(one, annotations=(one.annotations[0], make_gold("a", ("guideline_met",)).annotations[0]))
+    assert evaluate_ceiling([one]) == {}
+    assert evaluate_ceiling([two])["reasons.micro_f1"].value == 0
+
+
+def test_keep_distinct_drops_repeated_texts() -> None:
+    gold = [make_gold("a", (), text="Same text."), make_gold("b", (), text="same  text"), make_gold("c", ())]
+    assert keep_distinct(gold) == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"), [("{}", "KeyError"), ("[]", "no annotated item"), ("nonsense", "no annotated item")]
+)
+def test_read_gold_names_the_line(line: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "gold.jsonl"
+    path.write_text("\n" + line + "\n", encoding="utf-8")
+    with pytest.raises(AnnotationError, match=f"gold.jsonl:2: .*{message}|gold.jsonl:2: {message}"):
+        read_gold(path)
+
+
+# ---------------------------------------------------------------- the training run
+
+
+def test_train_model_measures_model_and_baselines(tiny_result: TrainingResult, tiny_data: TrainingSet) -> None:
+    assert tiny_result.n_items == len(tiny_data) == len(tiny_result.predictions)
+    for name in HEADLINES:
+        assert f"corpus_cv.{name}" in tiny_result.figures
+    for baseline in BASELINES:
+        assert f"corpus_cv.reasons.micro_f1.{baseline}" in tiny_result.figures
+        assert f"corpus_cv.roles.accuracy.{baseline}" not in tiny_result.figures
+    figure = tiny_result.figures["corpus_cv.reasons.micro_f1"]
+    assert figure.low < figure.value < figure.high
+    assert figure.value > tiny_result.figures["corpus_cv.reasons.micro_f1.majority"].value
+
+
+def test_train_model_is_reproducible(tiny_data: TrainingSet, tiny_result: TrainingResult) -> None:
+    again = train_model(tiny_data, TINY)
+    assert again.predictions == tiny_result.predictions
+    assert again.model.thresholds == tiny_result.model.thresholds
+    same = {name: (f.value, f.low, f.high) for name, f in again.figures.items()}
+    np.testing.assert_equal(same, {name: (f.value, f.low, f.high) for name, f in tiny_result.figures.items()})
+
+
+def test_train_model_refuses_too_few_letters(tiny_data: TrainingSet) -> None:
+    with pytest.raises(AnnotationError, match="too few for 500 folds"):
+        train_model(tiny_data, Config(n_splits=500))
+
+
+def test_base_rate_moves_outcome_probabilities(tiny_data: TrainingSet, tiny_result: TrainingResult) -> None:
+    from imr_rationale.learning.model import fit_model
+
+    def fit(base_rate: float) -> RationaleModel:
+        return fit_model(tiny_data.features, tiny_data.targets, Config(base_rate=base_rate))
+
+    low, high = (fit(rate).predict(tiny_data.texts[:20]) for rate in (0.05, 0.6))
+    for task in OUTCOME_TASKS:
+        pairs = [
+            (getattr(a.outcome, task).probability, getattr(b.outcome, task).probability)
+            for a, b in zip(low, high, strict=True)
+        ]
+        assert all(a <= b for a, b in pairs)
+        assert any(a < b for a, b in pairs)
+
+
+# ---------------------------------------------------------------- the saved model
+
+
+def test_save_and_load_keep_predictions(tiny_model: RationaleModel, tiny_bundle: Path, tiny_data: TrainingSet) -> None:
+    loaded = load_bundle(tiny_bundle)
+    assert loaded.predict(tiny_data.texts[:25]) == tiny_model.predict(tiny_data.texts[:25])
+    assert loaded.manifest["reasons"] == list(REASONS)
+
+
+def copy_bundle(source: Path, target: Path) -> Path:
+    target.mkdir()
+    for name in (MODEL_FILE, MANIFEST):
+        (target / name).write_bytes((source / name).read_bytes())
+    return target
+
+
+def reseal(folder: Path) -> None:
+    """Let the manifest agree with a replaced model file, so that only the allow-list stands in the way."""
+    import hashlib
+
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest["sha256"] = hashlib.sha256((folder / MODEL_FILE).read_bytes()).hexdigest()
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+
+
+def test_load_bundle_refuses_a_changed_byte(tiny_bundle: Path, tmp_path: Path) -> None:
+    folder = copy_bundle(tiny_bundle, tmp_path / "copy")
+    data = bytearray((folder / MODEL_FILE).read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / MODEL_FILE).write_bytes(data)
+    with pytest.raises(ModelError, match="sha256"):
+        load_bundle(folder)
+
+
+def test_load_bundle_refuses_a_pickle(tiny_bundle: Path, tmp_path: Path) -> None:
+    folder = copy_bundle(tiny_bundle, tmp_path / "copy")
+    (folder / MODEL_FILE).write_bytes(pickle.dumps({"words": 1}))
+    reseal(folder)
+    with pytest.raises(ModelError, match="no model file"):
+        load_bundle(folder)
+
+
+def test_load_bundle_refuses_an_unknown_type(tiny_bundle: Path, tmp_path: Path) -> None:
+    folder = copy_bundle(tiny_bundle, tmp_path / "copy")
+    with zipfile.ZipFile(folder / MODEL_FILE) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts["schema.json"] = parts["schema.json"].replace(b"StackedLogisticRegression", b"SomethingElse")
+    with zipfile.ZipFile(folder / MODEL_FILE, "w") as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data)
+    reseal(folder)
+    with pytest.raises(ModelError, match="allow-list.*SomethingElse"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param({"format": 99}, "not a manifest of format", id="format"),
+        pytest.param({"reasons": ["other"]}, "labels are not those", id="labels"),
+        pytest.param({"config": {"unknown": 1}}, "unknown", id="config"),
+        pytest.param({"thresholds": {}}, "KeyError", id="thresholds"),
+    ],
+)
+def test_load_bundle_refuses_a_wrong_manifest(
+    change: dict[str, object], message: str, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    folder = copy_bundle(tiny_bundle, tmp_path / "copy")
+    manifest = {**json.loads((folder / MANIFEST).read_text()), **change}
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(ModelError, match=message):
+        load_bundle(folder)
+
+
+def test_load_bundle_refuses_missing_files(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="No such file"):
+        load_bundle(tmp_path)
+
+
+def test_save_bundle_refuses_an_unwritable_place(tiny_model: RationaleModel, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ModelError, match="file"):
+        save_bundle(tiny_model, tmp_path / "file" / "model", data={}, figures={"a.b": Figure(1, 1, 1)})

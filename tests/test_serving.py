@@ -1,0 +1,201 @@
+"""Texts, letters and folders in; predictions in the agreed form out."""
+
+import io
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from conftest import CORPUS, ROOT
+from imr_rationale import load_model, predict, predict_letter
+from imr_rationale.errors import LetterParseError, ModelError, SourceError, TrackingError
+from imr_rationale.labels import OUTCOME_TASKS, REASONS
+from imr_rationale.learning.corpus import AnnotatedLetter
+from imr_rationale.learning.model import RationaleModel
+from imr_rationale.learning.render import render_pdf_text
+from imr_rationale.serving.batch import parse_file, predict_file, run_batch
+from imr_rationale.serving.measure import measure_model
+
+REFUSED = "There are no red flags. Therefore, the request is not medically necessary."
+GRANTED = "The drawer test is positive. As such, the brace is medically necessary."
+
+
+def test_predict_gives_one_for_a_string_and_a_list_for_a_list() -> None:
+    one = predict(REFUSED)
+    many = predict([REFUSED, GRANTED])
+    assert many[0] == one
+    assert [p.outcome.verdict.label for p in many if p.outcome.verdict] == ["Upheld", "Overturned"]
+    assert one.outcome.forecast is None
+
+
+def test_champion_reads_the_example_letter() -> None:
+    (found,) = predict_letter(ROOT / "data" / "letters" / "CM99-9000001.md")
+    assert found.primary_reason == "prior_therapy_sufficient"
+    sentences = [found.rationale[s.start_char : s.end_char] for s in found.sentences]
+    evidence = [e.text for reason in found.reasons if reason.label == found.primary_reason for e in reason.evidence]
+    assert evidence == [sentences[-2]]
+
+
+def test_predict_letter_takes_a_path_or_a_text(letter_file: Path, tiny_model: RationaleModel) -> None:
+    from_path = predict_letter(letter_file, model=tiny_model)
+    from_text = predict_letter(letter_file.read_text(encoding="utf-8"), model=tiny_model)
+    assert [p.reasons for p in from_path] == [p.reasons for p in from_text]
+    assert from_path[0].source == str(letter_file)
+    assert from_text[0].source is None
+
+
+def test_predict_letter_warns_when_heading_and_rationale_disagree(make_letter_text: Callable[..., str]) -> None:
+    text = make_letter_text(heading="MRI of the left wrist: Overturned")
+    (found,) = predict_letter(text)
+    assert found.outcome.heading == "Overturned"
+    assert any("heading says Overturned, the rationale reads Upheld" in warning for warning in found.warnings)
+
+
+def test_predict_letter_keeps_an_item_without_rationale(
+    make_letter_text: Callable[..., str], tiny_model: RationaleModel
+) -> None:
+    (found,) = predict_letter(make_letter_text(rationale=""), model=tiny_model)
+    assert found.reasons == ()
+    assert found.outcome.verdict is None
+    assert "item 1: rationale not read" in found.warnings
+
+
+def test_prediction_to_dict_has_the_agreed_form(letter_file: Path, tiny_model: RationaleModel) -> None:
+    rationales = [row["rationale"] for row in parse_file(letter_file)]
+    for row, rationale in zip(predict_file(letter_file, tiny_model), rationales, strict=True):
+        assert list(row) == [
+            "letter",
+            "source",
+            "item",
+            "treatment",
+            "outcome",
+            "reasons",
+            "primary_reason",
+            "warnings",
+        ]
+        assert list(row["outcome"]) == ["heading", *OUTCOME_TASKS]
+        for reason in row["reasons"]:
+            assert reason["label"] in REASONS
+            for e in reason["evidence"]:
+                assert rationale[e["start_char"] : e["end_char"]] == e["text"]
+        assert json.loads(json.dumps(row)) == row
+
+
+def test_predict_is_the_same_from_many_threads(tiny_model: RationaleModel, letter_file: Path) -> None:
+    expected = predict_file(letter_file, tiny_model)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: predict_file(letter_file, tiny_model), range(24)))
+    assert all(rows == expected for rows in found)
+
+
+def test_load_model_loads_once(tiny_bundle: Path) -> None:
+    assert load_model(tiny_bundle) is load_model(str(tiny_bundle))
+
+
+def test_load_model_names_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no such model folder"):
+        load_model(tmp_path / "nothing")
+    with pytest.raises(TrackingError, match="imr-rationale"):
+        load_model("models:/imr-rationale@champion", tracking_uri=f"sqlite:///{tmp_path / 'store.db'}")
+
+
+# ---------------------------------------------------------------- many files
+
+
+@pytest.fixture
+def folder(tmp_path: Path, some_letters: tuple[AnnotatedLetter, ...]) -> Path:
+    place = tmp_path / "letters"
+    place.mkdir()
+    for letter in some_letters[:3]:
+        (place / f"{letter.id}.txt").write_text(render_pdf_text(letter), encoding="utf-8")
+    (place / "note.txt").write_text("Dear colleague,\n", encoding="utf-8")
+    (place / "broken.pdf").write_bytes(b"%PDF-")
+    return place
+
+
+def read_rows(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_run_batch_names_refused_files_and_reads_the_rest(
+    folder: Path, some_letters: tuple[AnnotatedLetter, ...], tmp_path: Path
+) -> None:
+    output = tmp_path / "items.jsonl"
+    counts = run_batch(sorted(folder.iterdir()), parse_file, output, io.StringIO())
+    assert (counts.files, len(counts.rejects)) == (5, 2)
+    assert counts.rows == sum(len(letter.items) for letter in some_letters[:3]) == len(read_rows(output))
+    rejects = read_rows(tmp_path / "items.jsonl.rejects.jsonl")
+    assert {Path(str(row["path"])).name for row in rejects} == {"note.txt", "broken.pdf"}
+    assert all(row["error"] for row in rejects)
+    run_batch([folder / f"{some_letters[0].id}.txt"], parse_file, output, io.StringIO())
+    assert not (tmp_path / "items.jsonl.rejects.jsonl").exists()
+
+
+@pytest.mark.parametrize(("suffix", "read"), [(".csv", pd.read_csv), (".parquet", pd.read_parquet)])
+def test_run_batch_writes_tables(
+    suffix: str, read: Callable[[Path], pd.DataFrame], folder: Path, tmp_path: Path
+) -> None:
+    files = sorted(folder.glob("CM*.txt"))
+    run_batch(files, parse_file, tmp_path / "items.jsonl", io.StringIO())
+    run_batch(files, parse_file, tmp_path / f"items{suffix}", io.StringIO())
+    rows = read_rows(tmp_path / "items.jsonl")
+    table = read(tmp_path / f"items{suffix}")
+    assert list(table.columns) == list(rows[0])
+    assert table["rationale"].tolist() == [row["rationale"] for row in rows]
+
+
+def test_run_batch_leaves_nothing_half_written(folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "items.jsonl"
+
+    def stop(path: Path) -> list[dict[str, object]]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_batch(sorted(folder.iterdir()), stop, output, io.StringIO())
+    assert not list(tmp_path.glob("items*"))
+
+
+@pytest.mark.parametrize("name", ["items.xls", "missing/items.jsonl"])
+def test_run_batch_refuses_a_place_it_cannot_write(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="items"):
+        run_batch([], parse_file, tmp_path / name, io.StringIO())
+
+
+def test_parse_file_refuses_other_texts(tmp_path: Path) -> None:
+    path = tmp_path / "note.txt"
+    path.write_text("Dear colleague,")
+    with pytest.raises(LetterParseError):
+        parse_file(path)
+
+
+# ---------------------------------------------------------------- measuring on annotated letters
+
+
+@pytest.fixture
+def gold_file(tmp_path: Path, some_letters: tuple[AnnotatedLetter, ...], folder: Path) -> Path:
+    path = tmp_path / "gold.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for letter in some_letters[:4]:  # the fourth is not in the folder
+            for item in letter.items:
+                sentences = [
+                    {"text": s.text, "role": s.role, "verdict": s.verdict, "reasons": s.reasons} for s in item.sentences
+                ]
+                annotators = {name: {"primary": item.primary, "sentences": sentences} for name in "AB"}
+                row = {"letter": letter.id, "item": item.number, "outcome": item.outcome, "annotators": annotators}
+                file.write(json.dumps(row) + "\n")
+    return path
+
+
+def test_measure_model_measures_and_names_missing_letters(
+    gold_file: Path, folder: Path, tiny_model: RationaleModel, some_letters: tuple[AnnotatedLetter, ...]
+) -> None:
+    report = measure_model(tiny_model, gold_file, folder, CORPUS)
+    assert report.n_letters == 4
+    assert f"{some_letters[3].id}: no such letter in {folder}" in report.problems
+    assert report.figures["real.reasons.micro_f1.ceiling"].value == 1
+    for name in ("", ".majority", ".rules", ".tfidf"):
+        assert 0 <= report.figures[f"real.reasons.micro_f1{name}"].value <= 1
+    assert report.figures["real.roles.accuracy"].value > 0.5
