@@ -25,9 +25,9 @@ lock: .venv/dev
 		--all-extras --constraint requirements.txt $(COMPILE) -o requirements-dev.txt
 COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate
 
-# the README's figures, from the champion's manifest
+# the tables in the Markdown files, from model, labels and corpus
 readme: .venv/dev
-	$(BIN)/python -m imr_rationale.serving.report README.md
+	$(BIN)/python -m imr_rationale.serving.report README.md data/README.md
 
 checksums:
 	cd data && sha256sum corpus/*.txt > SHA256SUMS

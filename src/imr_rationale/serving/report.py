@@ -1,21 +1,23 @@
-"""A model's figures as Markdown, and the README's block of them: produced, never typed.
+"""The tables of the project's Markdown files: produced from model, labels and corpus, never typed.
 
-``python -m imr_rationale.serving.report README.md`` writes the block anew from the bundled champion's manifest.
+``python -m imr_rationale.serving.report README.md data/README.md`` writes every block between
+``<!-- NAME: begin -->`` and ``<!-- NAME: end -->`` anew.
 """
 
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from imr_rationale.errors import ModelError
+from imr_rationale.labels import DESCRIPTIONS, POLARITY, REASONS, ROLES
 from imr_rationale.learning.baselines import BASELINES
 from imr_rationale.learning.bundle import find_champion, load_bundle
+from imr_rationale.learning.corpus import AnnotatedLetter, read_corpus
 from imr_rationale.learning.evaluate import HEADLINES
 
-__all__ = ["format_figures", "replace_block"]
+__all__ = ["format_counts", "format_figures", "format_reasons", "make_blocks", "replace_blocks"]
 
-BEGIN, END = "<!-- figures: begin (make readme) -->", "<!-- figures: end -->"
 #: prefix of a figure's name -> how the table is introduced
 ABOUT: Mapping[str, str] = {
     "corpus_cv": "**On the invented corpus**, cross-validated, folds apart by letter and near-duplicate text",
@@ -57,22 +59,59 @@ def _format(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-def replace_block(text: str, block: str) -> str:
-    """Put `block` between the marks of a Markdown text.
+def format_reasons() -> str:
+    """Give the label scheme as a Markdown table."""
+    signs = {-1: "−", 0: "±", 1: "+"}
+    rows = [f"| `{name}` | {signs[POLARITY[name]]} | {DESCRIPTIONS[name]} |" for name in REASONS]
+    return "\n".join(["| reason | | the reviewer's ground |", "| --- | --- | --- |", *rows])
 
-    Raises
-    ------
-    ModelError
-        The text has no marks.
-    """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ModelError(f"no block between {BEGIN!r} and {END!r}")
-    return f"{before}{begin}\n{block}\n{end}{after}"
+
+def format_counts(letters: Sequence[AnnotatedLetter]) -> str:
+    """Give the corpus' size by file, and in how many items each reason stands, as Markdown tables."""
+    items = [(letter.file, item) for letter in letters for item in letter.items]
+    sentences = [sentence for _, item in items for sentence in item.sentences]
+    roles = Counter(sentence.role for sentence in sentences)
+    shares = ", ".join(f"{name} {roles[code] / len(sentences):.0%}" for code, name in ROLES.items())
+    overturned = sum(item.outcome == "Overturned" for _, item in items)
+    files = Counter(name for name, _ in items)
+    reasons = Counter(reason for _, item in items for reason in item.reasons)
+    return "\n".join(
+        [
+            f"{len(letters)} letters, {len(items)} items ({overturned} Overturned), {len(sentences)} sentences:",
+            f"{shares}.",
+            "",
+            "| file | items |",
+            "| --- | --- |",
+            *(f"| {name} | {count} |" for name, count in sorted(files.items())),
+            "",
+            "| reason | items |",
+            "| --- | --- |",
+            *(f"| `{name}` | {reasons[name]} |" for name in REASONS),
+        ]
+    )
+
+
+def replace_blocks(text: str, blocks: Mapping[str, str]) -> str:
+    """Put each block between its marks in a Markdown text; blocks whose marks are not there are passed over."""
+    for name, block in blocks.items():
+        before, begin, rest = text.partition(f"<!-- {name}: begin -->")
+        _, end, after = rest.partition(f"<!-- {name}: end -->")
+        if begin and end:
+            text = f"{before}{begin}\n{block}\n{end}{after}"
+    return text
+
+
+def make_blocks(corpus: Path) -> dict[str, str]:
+    """Make every block: name -> Markdown."""
+    return {
+        "figures": format_figures(load_bundle(find_champion()).manifest),
+        "reasons": format_reasons(),
+        "counts": format_counts(read_corpus(corpus)),
+    }
 
 
 if __name__ == "__main__":
-    readme = Path(sys.argv[1])
-    manifest = load_bundle(find_champion()).manifest
-    readme.write_text(replace_block(readme.read_text(encoding="utf-8"), format_figures(manifest)), encoding="utf-8")
+    made = make_blocks(Path("data/corpus"))
+    for name in sys.argv[1:]:
+        file = Path(name)
+        file.write_text(replace_blocks(file.read_text(encoding="utf-8"), made), encoding="utf-8")
