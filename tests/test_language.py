@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from spacy.tokens import Doc
 
 from imr_rationale.labels import REASONS
-from imr_rationale.language.cues import CONCEPTS, CUE_REASONS, STATUSES, is_guideline_text, read_status
+from imr_rationale.language.cues import CONCEPTS, CUE_REASONS, STATUSES, find_scopes, is_guideline_text, read_status
 from imr_rationale.language.pipeline import COMPONENTS, MAX_RUN, make_docs, make_nlp, soften_text
 from imr_rationale.language.scrub import find_verdict_clauses, scrub_verdict
 from imr_rationale.language.sentences import find_sentence_starts
@@ -69,8 +69,7 @@ def test_sentence_bounds_agree_with_the_corpus(corpus: tuple[AnnotatedLetter, ..
     ],
 )  # fmt: skip
 def test_read_status(text: str, phrase: str, status: str) -> None:
-    start = text.index(phrase)
-    assert read_status(text, start, start + len(phrase)) == status
+    assert read_status(find_scopes(text), text.index(phrase)) == status
 
 
 def test_cues_are_written_to_the_doc() -> None:

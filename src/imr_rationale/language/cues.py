@@ -11,7 +11,9 @@ in discharge summaries" (NegEx, 2001), and Harkema et al., "ConText" (2009).
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from types import MappingProxyType
 
@@ -19,7 +21,7 @@ from spacy.language import Language
 from spacy.matcher import PhraseMatcher
 from spacy.tokens import Doc, Span
 
-__all__ = ["CONCEPTS", "CUE_REASONS", "STATUSES", "is_guideline_text"]
+__all__ = ["CONCEPTS", "CUE_REASONS", "STATUSES", "Scope", "find_scopes", "is_guideline_text", "read_status"]
 
 #: `absent`: known not to be there; `unproven`: not shown; `failed`: tried without success; else `affirmed`
 STATUSES = ("affirmed", "absent", "unproven", "failed")
@@ -49,12 +51,20 @@ CONCEPTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "radiculopathy", "radicular symptoms", "instability", "fracture", "infection", "tumor", "muscle spasm",
             "spasms", "neuropathic pain", "insomnia", "homebound", "internal derangement", "meniscal tear",
             "rotator cuff tear", "acute exacerbation", "flare-up", "surgical intervention", "surgery is being considered",
+            *_expand("normal|unremarkable|negative|benign", "exam|examination|findings|study|sensation|"),
+            *_expand("homebound|candidate|candidate for surgery"),
+            "osteoarthritis", "neuropathy", "seizure", "weakness", "numbness", "tear", "deterioration", "swelling",
+            "gastrointestinal", "opioids", "bleeding", "years of age", "advanced age", "year-old",
             "comorbidities", "significant change", "change in symptoms", "new injury", "diagnosis of",
         ),
         "lower_step": (
             *_expand("conservative|first-line|first line|nonoperative|non-operative", "care|treatment|treatments|therapy|measures|management|medication|medications|agents|drugs"),
             *_expand("oral|generic|over-the-counter|over the counter", "medication|medications|nsaids|alternatives|alternative|formulations|agents"),
             *_expand("antidepressants|anticonvulsants|acetaminophen|nsaids|exercise"),
+            *_expand("intolerant|intolerance|swallow|liquid"),
+            *_expand("conservative", ""),
+            *_expand("oral", "medication|medications|"),
+            "weeks since", "week since", "since injury", "physical therapy and", "nonopioid", "non-opioid",
             "lower levels of care", "physical therapy and medications", "less invasive",
         ),
         "gain": (
@@ -62,6 +72,9 @@ CONCEPTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *_expand("pain", "relief|reduction"),
             *_expand("reduction|decrease", "in pain|in medication|in work restrictions|in the use of"),
             *_expand("response|benefit|benefits|efficacy|improvement|relief", "to|from|of|with|after", "prior|previous|the prior|the previous|past|earlier|treatment|therapy|use|its use"),
+            *_expand("functional|objective|therapeutic", "response|outcome|outcomes|benefits"),
+            *_expand("with|some|showed|reported|no|little", "benefit|improvement|relief"),
+            "therapy outcome", "treatment outcome", "improvement in function", "improvement in pain", "work restrictions",
             "increase in function", "improved function", "improved functioning", "return to work", "activities of daily living",
         ),
         "criteria": (
@@ -77,7 +90,11 @@ CONCEPTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *_expand("long-term|long term|chronic|prolonged|ongoing", "use"),
             *_expand("short-term|short term|short course", "use|treatment|only|"),
             *_expand("initial|trial", "trial|course|of six|of 6"),
-            "exceeds", "excessive", "number of refills",
+            *_expand("exceptional|extenuating", "factors|factor|circumstances"),
+            *_expand("trial", "period|rental|first|basis|"),
+            *_expand("one month|one-month|30 day|30-day|home|initial|week", "trial"),
+            "exceeds", "exceed", "exceeding", "excessive", "excess", "in excess of", "number of refills", "refills",
+            "additional", "upper limit", "deviation",
         ),
         "against": (
             *_expand("not", "recommended|fda approved|fda-approved|supported by evidence|been shown|proven"),
@@ -94,6 +111,8 @@ CONCEPTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "duplicate": (
             *_expand("already|previously|recently", "been authorized|been approved|been certified|authorized|approved|certified|performed|obtained|done|had"),
             *_expand("prior|previous|recent|repeat|another|second", "mri|study|studies|imaging|x-ray|x-rays|emg|ct scan|evaluation"),
+            *_expand("had|underwent|obtained|received", "an mri|mri|a ct|an x-ray|x-rays|an emg|a urine drug|an initial"),
+            "repeat", "prior reviewer", "previously", "since this", "since that study",
             "duplicate", "duplicative", "redundant", "already on file", "results are pending", "results of", "two drugs",
         ),
         "safety": (
@@ -144,10 +163,20 @@ FAILED_RE = re.compile(
     r"despite|not responded|persist\w*)\b",
     re.IGNORECASE,
 )
-# a new clause ends a trigger's scope
-SCOPE_END_RE = re.compile(r"\b(?:but|however|although|though|while|whereas|which|therefore)\b|;|:", re.IGNORECASE)
-#: characters before and after a concept in which a trigger reaches it
+# a new clause or sentence ends a trigger's scope
+SCOPE_END_RE = re.compile(
+    r"[.!?](?=\s|$)|\b(?:but|however|although|though|while|whereas|which|therefore)\b|;|:", re.IGNORECASE
+)
+#: characters that a trigger reaches forward and backward
 SCOPE_BEFORE, SCOPE_AFTER = 90, 60
+#: (status, trigger, side it reaches: 1 forward, -1 backward, 0 both), the stronger statuses first
+TRIGGERS = (
+    ("unproven", UNPROVEN_BEFORE_RE, 1),
+    ("unproven", UNPROVEN_AFTER_RE, -1),
+    ("failed", FAILED_RE, 0),
+    ("absent", ABSENT_BEFORE_RE, 1),
+    ("absent", ABSENT_AFTER_RE, -1),
+)
 
 # "ODG recommends", "MTUS guidelines state", "According to ACOEM", "is recommended for"
 GUIDELINE_RE = re.compile(
@@ -212,35 +241,57 @@ class CueFinder:
         return doc
 
     def _label(self, doc: Doc) -> Iterator[Span]:
-        matches = sorted(self.matcher(doc), key=lambda match: (match[1], -match[2]))
+        scopes = find_scopes(doc.text)
         end_of_last = 0
-        for match_id, start, end in matches:
+        for match_id, start, end in sorted(self.matcher(doc), key=lambda match: (match[1], -match[2])):
             if start >= end_of_last:
                 end_of_last = end
-                span = doc[start:end]
-                sent = span.sent
-                status = read_status(sent.text, span.start_char - sent.start_char, span.end_char - sent.start_char)
+                status = read_status(scopes, doc[start].idx)
                 yield Span(doc, start, end, label=f"{doc.vocab.strings[match_id]}|{status}")
 
 
-def read_status(text: str, start_char: int, end_char: int) -> str:
-    """Give the status of the concept at `text[start_char:end_char]` inside the sentence `text`.
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A stretch of text in which a trigger gives every concept a status."""
+
+    start_char: int
+    end_char: int
+    status: str
+
+
+def find_scopes(text: str) -> tuple[Scope, ...]:
+    """Find the scopes of all triggers, the stronger statuses first.
 
     Examples
     --------
-    >>> read_status("There is no documentation of failed conservative care.", 36, 53)
+    >>> text = "There is no documentation of failed conservative care."
+    >>> read_status(find_scopes(text), text.index("conservative"))
     'unproven'
-    >>> read_status("He has failed conservative care.", 14, 31)
+    >>> text = "He has failed conservative care."
+    >>> read_status(find_scopes(text), text.index("conservative"))
     'failed'
     """
-    before = text[max(0, start_char - SCOPE_BEFORE) : start_char]
-    if ends := list(SCOPE_END_RE.finditer(before)):
-        before = before[ends[-1].end() :]
-    after = SCOPE_END_RE.split(text[end_char : end_char + SCOPE_AFTER], maxsplit=1)[0]
-    if UNPROVEN_BEFORE_RE.search(before) or UNPROVEN_AFTER_RE.search(after):
-        return "unproven"
-    if FAILED_RE.search(before) or FAILED_RE.search(after):
-        return "failed"
-    if ABSENT_BEFORE_RE.search(before) or ABSENT_AFTER_RE.search(after):
-        return "absent"
-    return "affirmed"
+    ends = [match.start() for match in SCOPE_END_RE.finditer(text)]
+    return tuple(
+        scope
+        for status, pattern, side in TRIGGERS
+        for match in pattern.finditer(text)
+        for scope in [_make_scope(match, side, ends, len(text), status)]
+    )
+
+
+def _make_scope(match: re.Match[str], side: int, ends: Sequence[int], length: int, status: str) -> Scope:
+    """Reach forward (side 1), backward (-1) or both ways (0) from a trigger to the clause's or sentence's end."""
+    start, end = match.span()
+    if side >= 0:
+        stop = ends[i] if (i := bisect_left(ends, end)) < len(ends) else length
+        end = min(end + SCOPE_BEFORE, stop)
+    if side <= 0:
+        stop = ends[i - 1] if (i := bisect_left(ends, start)) > 0 else 0
+        start = max(start - SCOPE_AFTER, stop)
+    return Scope(start, end, status)
+
+
+def read_status(scopes: Sequence[Scope], position: int) -> str:
+    """Give the status of what stands at `position`, "affirmed" outside every scope."""
+    return next((scope.status for scope in scopes if scope.start_char <= position < scope.end_char), "affirmed")

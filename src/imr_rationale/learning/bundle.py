@@ -19,7 +19,7 @@ from zipfile import BadZipFile
 from imr_rationale.errors import ModelError
 from imr_rationale.labels import OUTCOME_TASKS, REASONS, ROLES
 from imr_rationale.learning.evaluate import Figure
-from imr_rationale.learning.model import Config, RationaleModel
+from imr_rationale.learning.model import ROW_TEXTS, Config, RationaleModel
 
 __all__ = ["MANIFEST", "MODEL_FILE", "TRUSTED_TYPES", "find_champion", "load_bundle", "record_figures", "save_bundle"]
 
@@ -30,9 +30,9 @@ FORMAT = 1
 #: beside what skops trusts by itself, the only type that a model file may hold
 TRUSTED_TYPES = ("imr_rationale.learning.model.StackedLogisticRegression",)
 ESTIMATORS = (
-    "words",
-    "marks",
+    *ROW_TEXTS,
     "sentence_roles",
+    "roles_in_context",
     "sentence_verdicts",
     "sentence_reasons",
     *(f"{task}_words" for task in OUTCOME_TASKS),

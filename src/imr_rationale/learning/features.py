@@ -8,39 +8,75 @@ scikit-learn vectorizers with a white-space token pattern read both.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
 
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 
-from imr_rationale.language.cues import CUE_REASONS, GUIDELINE_RE, PATIENT_RE, is_guideline_text
+from imr_rationale.language.cues import (
+    CUE_REASONS,
+    GUIDELINE_RE,
+    PATIENT_RE,
+    Scope,
+    find_scopes,
+    is_guideline_text,
+    read_status,
+)
 from imr_rationale.language.pipeline import make_docs
 from imr_rationale.language.scrub import scrub_verdict
 from imr_rationale.records import ItemText
 
-__all__ = ["ItemFeatures", "SentenceRow", "make_features", "make_rows", "normalize_text"]
+if TYPE_CHECKING:
+    import Stemmer
+
+__all__ = ["ItemFeatures", "SentenceRow", "make_features", "make_rows", "normalize_text", "stem_words"]
 
 DATE_RE = re.compile(r"\b\d{1,2}[/-]\d{1,2}[/-]\d{2,4}\b")
 NUMBER_RE = re.compile(r"#?\b\d[\d,.]*(?:-\d[\d,.]*)?%?")
+PLAIN_WORD_RE = re.compile(r"[A-Za-z]{3,}")
 WORD_RE = re.compile(r"[a-z]+(?:['’-][a-z]+)*|<[a-z]+>|[;:\"?%]")
+
+
+# "was noted", "had completed", "exhibited": tells of a case; guidelines speak in the present
+PAST_RE = re.compile(r"\b(?:was|were|had|did|been|[a-z]{3,}ed)\b", re.IGNORECASE)
+PRESENT_RE = re.compile(r"\b(?:is|are|has|have|does|do)\b", re.IGNORECASE)
+MODAL_RE = re.compile(r"\b(?:may|should|must|can|might|could|would|shall|will)\b", re.IGNORECASE)
+# "(Colorado, 2005)", "(ICD9 729.1)", "9 visits over 8 weeks": what only a guideline prints
+CITATION_RE = re.compile(
+    r"\([A-Z][A-Za-z-]+(?: et al\.?)?,? \d{4}|ICD-?\d|\bvisits? over \d|\bpages? \d", re.IGNORECASE
+)
+LIST_RE = re.compile(r"(?:\(?[a-z0-9]{1,2}[).]|[-•*])\s", re.IGNORECASE)
+QUOTE_RE = re.compile(r"[\"“”]")
+# "in this case", "however": where reviewers turn from the guideline to the patient
+TURN_RE = re.compile(
+    r"\b(?:in this case|in the case of|here,|however|in addition|additionally|furthermore|also)\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
 class SentenceRow:
-    """One sentence as the estimators read it.
+    """One sentence as the estimators read it; its texts are words separated by one space.
 
     Attributes
     ----------
     start_char, end_char : int
         The sentence in the rationale, without outer white space.
     words : str
-        Normalised words, separated by one space.
+        Stems of the normalised words.
+    statuses : str
+        Stems joined with the status of their place: "improv|unproven".
     marks : str
-        Context marks, separated by one space.
+        Cues, who speaks, tense, place.
+    neighbours : str
+        The marks of the sentences before and after.
     """
 
     start_char: int
     end_char: int
     words: str
+    statuses: str
     marks: str
+    neighbours: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,45 +153,117 @@ def normalize_text(text: str) -> str:
     return " ".join(WORD_RE.findall(lowered))
 
 
+@cache
+def _stem(word: str) -> str:
+    return str(_make_stemmer().stemWord(word))
+
+
+@cache
+def _make_stemmer() -> "Stemmer.Stemmer":
+    import Stemmer
+
+    return Stemmer.Stemmer("english")
+
+
+def stem_words(text: str) -> str:
+    """Give the stems of normalised text.
+
+    Examples
+    --------
+    >>> stem_words("no documentation of functional improvement")
+    'no document of function improv'
+    """
+    return " ".join(map(_stem, text.split()))
+
+
 def make_rows(doc: Doc) -> list[SentenceRow]:
     """Give one row for each sentence of `doc` that holds more than white space."""
-    sents = [sent for sent in doc.sents if sent.text.strip()]
-    own = [_read_marks(sent) for sent in sents]
-    return [_make_row(sents, own, i) for i in range(len(sents))]
-
-
-def _read_marks(sent: Span) -> list[str]:
-    text = sent.text
-    marks = []
-    if GUIDELINE_RE.search(text):
-        marks.append("says:guideline")
-    if PATIENT_RE.search(text):
-        marks.append("says:patient")
-    if '"' in text or "“" in text:
-        marks.append("quoted")
-    verdicts = [span for span in sent.doc.spans["verdict"] if sent.start <= span.start < sent.end]
-    if verdicts:
-        marks.append("verdict")
-        if len(verdicts) == 1 and verdicts[0].start == sent.start and verdicts[0].end == sent.end:
-            marks.append("verdict:whole")
-    marks += [f"cue:{span.label_}" for span in sent.doc.spans["cues"] if sent.start <= span.start < sent.end]
-    return marks
-
-
-def _make_row(sents: Sequence[Span], own: Sequence[list[str]], i: int) -> SentenceRow:
-    sent = sents[i]
-    text = sent.text
-    start = sent.start_char + len(text) - len(text.lstrip())
-    marks = [
-        *own[i],
-        *(f"prev:{mark}" for mark in (own[i - 1] if i else ["none"])),
-        *(f"next:{mark}" for mark in (own[i + 1] if i + 1 < len(own) else ["none"])),
-        f"place:{_place(i, len(own))}",
+    text = doc.text
+    spans = [(sent.start_char, sent.end_char) for sent in doc.sents]
+    bounds = [_strip(text, start, end) for start, end in spans if text[start:end].strip()]
+    cues = [(span.start_char, span.label_) for span in doc.spans["cues"]]
+    verdicts = [(span.start_char, span.end_char) for span in doc.spans["verdict"]]
+    own = [_read_marks(text, start, end, cues, verdicts) for start, end in bounds]
+    scopes = find_scopes(text)
+    return [
+        SentenceRow(
+            start,
+            end,
+            stem_words(normalize_text(text[start:end])),
+            _tag_statuses(text, start, end, scopes),
+            " ".join(_add_context(own, i)),
+            " ".join(_mark_neighbours(own, i)),
+        )
+        for i, (start, end) in enumerate(bounds)
     ]
-    return SentenceRow(start, start + len(text.strip()), normalize_text(text), " ".join(marks))
+
+
+def _strip(text: str, start: int, end: int) -> tuple[int, int]:
+    raw = text[start:end]
+    first = start + len(raw) - len(raw.lstrip())
+    return first, first + len(raw.strip())
+
+
+def _tag_statuses(text: str, start: int, end: int, scopes: Sequence[Scope]) -> str:
+    near = [scope for scope in scopes if scope.start_char < end and scope.end_char > start]
+    return " ".join(
+        f"{_stem(match.group().lower())}|{read_status(near, match.start())}"
+        for match in PLAIN_WORD_RE.finditer(text, start, end)
+    )
+
+
+def _read_marks(
+    text: str, start: int, end: int, cues: Sequence[tuple[int, str]], verdicts: Sequence[tuple[int, int]]
+) -> list[str]:
+    sentence = text[start:end]
+    marks = [name for name, pattern in MARK_RES if pattern.search(sentence)]
+    if "says:patient" not in marks:
+        marks.append("general:past" if "past" in marks else "general")
+    if LIST_RE.match(sentence):
+        marks.append("list")
+    if sum(text.count(quote, 0, start) for quote in '"“”') % 2:
+        marks.append("inside quotation")
+    inside = [span for span in verdicts if start <= span[0] < end]
+    if inside:
+        marks.append("verdict:whole" if inside[0] == (start, end) else "verdict:part")
+    return [mark.replace(" ", "_") for mark in marks] + [
+        f"cue:{label}" for position, label in cues if start <= position < end
+    ]
+
+
+def _add_context(own: Sequence[Sequence[str]], i: int) -> list[str]:
+    """Add where the sentence stands, and what came before or is still to come."""
+    before = {mark for earlier in own[:i] for mark in earlier}
+    after = {mark for later in own[i + 1 :] for mark in later}
+    marks = [*own[i], f"place:{_place(i, len(own))}"]
+    marks += [f"before:{mark}" for mark in ("turn", "says:patient", "says:guideline") if mark in before]
+    marks += [f"after:{mark}" for mark in ("turn", "says:guideline") if mark in after]
+    side = "turned" if "turn" in before or "turn" in own[i] else "not_turned"
+    return [*marks, f"{side}:{next((mark for mark in SPEAKERS if mark in own[i]), '')}"]
+
+
+def _mark_neighbours(own: Sequence[Sequence[str]], i: int) -> list[str]:
+    previous = own[i - 1] if i else ["none"]
+    following = own[i + 1] if i + 1 < len(own) else ["none"]
+    return [*(f"prev:{mark}" for mark in previous), *(f"next:{mark}" for mark in following)]
 
 
 def _place(i: int, n: int) -> str:
     if i == 0:
         return "first"
     return "last" if i == n - 1 else str(4 * i // n)
+
+
+#: marks that tell who speaks, the plainest first
+SPEAKERS = ("says:patient", "says:guideline", "general:past", "general")
+#: mark -> the pattern that sets it
+MARK_RES = (
+    ("says:guideline", GUIDELINE_RE),
+    ("says:patient", PATIENT_RE),
+    ("quoted", QUOTE_RE),
+    ("past", PAST_RE),
+    ("present", PRESENT_RE),
+    ("modal", MODAL_RE),
+    ("citation", CITATION_RE),
+    ("turn", TURN_RE),
+)

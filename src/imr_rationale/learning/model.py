@@ -2,15 +2,19 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.special import expit, logit
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from imr_rationale.labels import OUTCOME_TASKS, OUTCOMES, POLARITY, REASONS, ROLES, Outcome
 from imr_rationale.learning.features import ItemFeatures, SentenceRow, make_features
@@ -25,6 +29,7 @@ from imr_rationale.records import (
 )
 
 __all__ = [
+    "ROW_TEXTS",
     "Config",
     "ItemTarget",
     "RationaleModel",
@@ -33,17 +38,25 @@ __all__ = [
     "StackedLogisticRegression",
     "choose_thresholds",
     "fit_model",
+    "make_role_context",
     "stack_item_scores",
 ]
 
 Floats = npt.NDArray[np.float64]
 _ROLE_CODES = tuple(ROLES)
+FINDING, GUIDELINE = _ROLE_CODES.index("F"), _ROLE_CODES.index("G")
+#: folds behind the role probabilities that the second role regression learns from
+INNER_FOLDS = 4
+#: text of a sentence row -> its n-grams
+ROW_TEXTS: Mapping[str, tuple[int, int]] = MappingProxyType(
+    {"words": (1, 3), "statuses": (1, 1), "marks": (1, 1), "decided_marks": (1, 1), "neighbours": (1, 1)}
+)
+#: every so many items of the training set hide their outcome, so that reasons are also read without a verdict
+HIDE_EVERY = 4
 #: what each outcome task reads of an item
-TASK_WORDS: Mapping[str, str] = {
-    "verdict": "verdict_words",
-    "reasoning": "reasoning_words",
-    "forecast": "forecast_words",
-}
+TASK_WORDS: Mapping[str, str] = MappingProxyType(
+    {"verdict": "verdict_words", "reasoning": "reasoning_words", "forecast": "forecast_words"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +71,12 @@ class Config:
         Folds of the cross-validation.
     n_bootstrap : int
         Replicates behind each interval.
-    max_ngram, min_df : int
-        Longest word n-gram of a sentence, and in how many sentences it must stand.
-    marks_weight : float
-        Weight of the context marks against the words.
-    c_role, c_verdict, c_reasons, c_outcome : float
+    min_df : int
+        In how many sentences an n-gram must stand.
+    c_role, c_role_context, c_verdict, c_reasons, c_outcome : float
         Inverse strength of regularisation of each logistic regression.
+    gate : float
+        A sentence's reasons weigh with this power of its probability of being a finding.
     base_rate : float
         Share of Overturned that probabilities are corrected to; 11 % of real letters' items.
     evidence_share : float
@@ -73,13 +86,13 @@ class Config:
     random_state: int = 0
     n_splits: int = 5
     n_bootstrap: int = 500
-    max_ngram: int = 3
     min_df: int = 2
-    marks_weight: float = 1.0
-    c_role: float = 5.0
+    c_role: float = 3.0
+    c_role_context: float = 0.03
     c_verdict: float = 5.0
     c_reasons: float = 20.0
     c_outcome: float = 10.0
+    gate: float = 0.5
     base_rate: float = 0.11
     evidence_share: float = 0.5
 
@@ -183,7 +196,7 @@ class RationaleModel:
     """
 
     config: Config
-    estimators: Mapping[str, BaseEstimator]
+    estimators: Mapping[str, Any]
     thresholds: tuple[float, ...]
     manifest: Mapping[str, Any] = field(default_factory=dict)
 
@@ -199,14 +212,17 @@ class RationaleModel:
         """Give the probabilities of a batch of items."""
         rows = [row for item in features for row in item.rows]
         item_of_sentence = np.repeat(np.arange(len(features)), [len(item.rows) for item in features])
+        outcomes = {task: self._score_task(task, features) for task in OUTCOME_TASKS} if features else {}
         if rows:
-            X = _transform_rows(self.estimators, rows, self.config.marks_weight)
-            roles = np.asarray(self.estimators["sentence_roles"].predict_proba(X))
+            decisions = _read_decisions(features, outcomes["verdict"])
+            X = _transform_rows(self.estimators, rows, [decisions[i] for i in item_of_sentence])
+            roles = _predict_roles(self.estimators, X, item_of_sentence)
             verdicts = np.asarray(self.estimators["sentence_verdicts"].predict_proba(X)[:, 0])
-            reasons = np.asarray(self.estimators["sentence_reasons"].predict_proba(X))
+            X_reasons = _add_neighbours(self.estimators, X, rows)
+            gate = roles[:, [FINDING]] ** self.config.gate
+            reasons = np.asarray(self.estimators["sentence_reasons"].predict_proba(X_reasons)) * gate
         else:
             roles, verdicts, reasons = np.zeros((0, len(ROLES))), np.zeros(0), np.zeros((0, len(REASONS)))
-        outcomes = {task: self._score_task(task, features) for task in OUTCOME_TASKS} if features else {}
         return Scores(item_of_sentence, roles, verdicts, reasons, outcomes)
 
     def _score_task(self, task: str, features: Sequence[ItemFeatures]) -> Floats:
@@ -310,12 +326,68 @@ def _choose_threshold(y_true: npt.NDArray[np.bool_], proba: Floats, grid: Floats
     return round(float(grid[int(f1.argmax())]), 2)
 
 
+def _read_decisions(features: Sequence[ItemFeatures], verdict: Floats) -> list[str]:
+    """Give what each rationale says was decided: "granted", "refused", or nothing."""
+    return [
+        ("granted" if p >= 0.5 else "refused") if item.verdict_words else ""
+        for item, p in zip(features, verdict, strict=True)
+    ]
+
+
+# ---------------------------------------------------------------- roles in context
+
+
+def make_role_context(proba: Floats, item_of_sentence: npt.NDArray[np.int64]) -> Floats:
+    """Describe each sentence by its own role probabilities in the company of its item's other sentences.
+
+    A fact is a finding or background by what stands around it: nothing but the verdict follows a finding,
+    guidelines come before it. The second regression reads products of the sentence's own log-probabilities with
+    its neighbours' probabilities, the expected numbers of findings and guideline sentences before and after it,
+    and its place.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n_sentences, n_roles)
+    item_of_sentence : ndarray of shape (n_sentences,)
+        Sorted.
+
+    Returns
+    -------
+    ndarray of shape (n_sentences, n_context)
+    """
+    n, n_roles = proba.shape
+    own = np.log(proba + 1e-3)
+    before = np.zeros((n, n_roles))
+    after = np.zeros((n, n_roles))
+    inside = item_of_sentence[1:] == item_of_sentence[:-1]
+    before[1:][inside] = proba[:-1][inside]
+    after[:-1][inside] = proba[1:][inside]
+    starts = np.searchsorted(item_of_sentence, item_of_sentence, side="left")
+    ends = np.searchsorted(item_of_sentence, item_of_sentence, side="right")
+    place = np.arange(n)
+    sums = np.vstack([np.zeros(n_roles), np.cumsum(proba, axis=0)])[:, [FINDING, GUIDELINE]]
+    counts = np.hstack([sums[place] - sums[starts], sums[ends] - sums[place + 1]])
+    relative = (place - starts) / np.maximum(ends - starts - 1, 1)
+    edges = np.column_stack([relative, place == starts, place == ends - 1])
+    company = np.hstack([before, after, np.clip(counts, 0, 1), np.clip(counts, 0, 3) / 3, edges])
+    products = (own[:, :, None] * company[:, None, :]).reshape(n, -1)
+    return np.hstack([own, company, products])
+
+
+def _predict_roles(estimators: Mapping[str, Any], X: sp.csr_matrix, item_of_sentence: npt.NDArray[np.int64]) -> Floats:
+    """Give role probabilities in the order of `ROLES`."""
+    alone = np.asarray(estimators["sentence_roles"].predict_proba(X))
+    context = make_role_context(alone, item_of_sentence)
+    return np.asarray(estimators["roles_in_context"].predict_proba(context))
+
+
 # ---------------------------------------------------------------- fitting
 
 
 def fit_model(
     features: Sequence[ItemFeatures],
     targets: Sequence[ItemTarget],
+    groups: npt.NDArray[np.int64],
     config: Config,
     *,
     thresholds: tuple[float, ...] | None = None,
@@ -325,33 +397,64 @@ def fit_model(
     Parameters
     ----------
     features, targets : sequences of the same length
+    groups : ndarray of shape (n_items,)
+        Items of one group are never on both sides of an inner split.
     thresholds : tuple of float, optional
-        One for each reason, from out-of-fold probabilities; 0.3 each when left out.
+        One for each reason, from out-of-fold probabilities; 0.25 each when left out.
     """
-    estimators: dict[str, BaseEstimator] = {}
-    pairs = [
-        (row, sentence)
-        for item, target in zip(features, targets, strict=True)
+    known = [
+        (i, row, sentence)
+        for i, (item, target) in enumerate(zip(features, targets, strict=True))
         for row, sentence in zip(item.rows, target.sentences, strict=True)
         if sentence is not None
     ]
-    rows = [row for row, _ in pairs]
-    estimators["words"] = _make_vectorizer(config, (1, config.max_ngram)).fit([row.words for row in rows])
-    estimators["marks"] = _make_vectorizer(config, (1, 1)).fit([row.marks for row in rows])
-    X = _transform_rows(estimators, rows, config.marks_weight)
-    roles = np.array([[sentence.role == code for code in _ROLE_CODES] for _, sentence in pairs])
-    verdicts = np.array([[sentence.verdict] for _, sentence in pairs])
-    reasons = np.array([[reason in sentence.reasons for reason in REASONS] for _, sentence in pairs])
-    estimators["sentence_roles"] = StackedLogisticRegression(config.c_role).fit(X, roles)
+    items = np.array([i for i, _, _ in known])
+    rows = [row for _, row, _ in known]
+    sentences = [sentence for _, _, sentence in known]
+    decisions = [_teach_decision(i, targets[i].outcome) for i in items]
+    estimators: dict[str, Any] = {
+        name: _make_vectorizer(config, ngrams).fit(_make_row_texts(name, rows, decisions))
+        for name, ngrams in ROW_TEXTS.items()
+    }
+    X = _transform_rows(estimators, rows, decisions)
+    estimators |= _fit_roles(X, np.array([sentence.role for sentence in sentences]), items, groups[items], config)
+    verdicts = np.array([[sentence.verdict] for sentence in sentences])
     estimators["sentence_verdicts"] = StackedLogisticRegression(config.c_verdict).fit(X, verdicts)
-    estimators["sentence_reasons"] = StackedLogisticRegression(config.c_reasons).fit(X, reasons)
+    reasons = np.array([[reason in sentence.reasons for reason in REASONS] for sentence in sentences])
+    grounds = reasons.any(axis=1) | np.array([sentence.role == "F" for sentence in sentences])
+    X_reasons = _add_neighbours(estimators, X, rows)
+    estimators["sentence_reasons"] = StackedLogisticRegression(config.c_reasons).fit(
+        X_reasons[grounds], reasons[grounds]
+    )
     overturned = np.array([[target.outcome == "Overturned"] for target in targets])
     for task, attribute in TASK_WORDS.items():
         words = [getattr(item, attribute) for item in features]
         vectorizer = _make_vectorizer(config, (1, 2)).fit(words)
         estimators[f"{task}_words"] = vectorizer
         estimators[task] = _fit_outcome(vectorizer.transform(words), overturned, config)
-    return RationaleModel(config, estimators, thresholds or (0.3,) * len(REASONS))
+    return RationaleModel(config, estimators, thresholds or (0.25,) * len(REASONS))
+
+
+def _fit_roles(
+    X: sp.csr_matrix,
+    roles: npt.NDArray[np.str_],
+    items: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int64],
+    config: Config,
+) -> dict[str, Any]:
+    """Fit the roles of sentences alone, then, on their out-of-fold probabilities, in context."""
+    y = np.array([_ROLE_CODES.index(role) for role in roles])
+    alone = LogisticRegression(C=config.c_role, max_iter=500)
+    folds = GroupKFold(n_splits=INNER_FOLDS)
+    proba = np.zeros((len(y), len(_ROLE_CODES)))
+    for train, test in folds.split(X, y, groups):
+        fitted = clone(alone).fit(X[train], y[train])
+        proba[np.ix_(test, fitted.classes_)] = fitted.predict_proba(X[test])
+    in_context = make_pipeline(StandardScaler(), LogisticRegression(C=config.c_role_context, max_iter=1000))
+    return {
+        "sentence_roles": alone.fit(X, y),
+        "roles_in_context": in_context.fit(make_role_context(proba, items), y),
+    }
 
 
 def _make_vectorizer(config: Config, ngram_range: tuple[int, int]) -> TfidfVectorizer:
@@ -365,12 +468,31 @@ def _make_vectorizer(config: Config, ngram_range: tuple[int, int]) -> TfidfVecto
     )
 
 
+def _teach_decision(i: int, outcome: Outcome) -> str:
+    if i % HIDE_EVERY == 0:
+        return ""
+    return "granted" if outcome == "Overturned" else "refused"
+
+
+def _make_row_texts(name: str, rows: Sequence[SentenceRow], decisions: Sequence[str]) -> list[str]:
+    """Give one text of each row; the decided marks say under which decision a mark stands."""
+    if name != "decided_marks":
+        return [getattr(row, name) for row in rows]
+    return [
+        " ".join(f"{decision}:{mark}" for mark in row.marks.split()) if decision else ""
+        for row, decision in zip(rows, decisions, strict=True)
+    ]
+
+
 def _transform_rows(
-    estimators: Mapping[str, BaseEstimator], rows: Sequence[SentenceRow], marks_weight: float
+    estimators: Mapping[str, Any], rows: Sequence[SentenceRow], decisions: Sequence[str]
 ) -> sp.csr_matrix:
-    words = estimators["words"].transform([row.words for row in rows])
-    marks = estimators["marks"].transform([row.marks for row in rows])
-    return sp.hstack([words, marks_weight * marks], format="csr")
+    names = ("words", "statuses", "marks", "decided_marks")
+    return sp.hstack([estimators[name].transform(_make_row_texts(name, rows, decisions)) for name in names], format="csr")
+
+
+def _add_neighbours(estimators: Mapping[str, Any], X: sp.csr_matrix, rows: Sequence[SentenceRow]) -> sp.csr_matrix:
+    return sp.hstack([X, estimators["neighbours"].transform([row.neighbours for row in rows])], format="csr")
 
 
 def _fit_outcome(X: sp.csr_matrix, y: npt.NDArray[np.bool_], config: Config) -> StackedLogisticRegression:

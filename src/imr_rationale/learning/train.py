@@ -142,7 +142,9 @@ def train_model(data: TrainingSet, config: Config, *, progress: Progress = lambd
         for name, predict in BASELINES.items():
             _place(baselines[name], test, _run_baseline(predict, data, train, part))
     progress("fit on all items")
-    model = fit_model(data.features, data.targets, config, thresholds=choose_thresholds(y_true, item_scores))
+    model = fit_model(
+        data.features, data.targets, data.groups, config, thresholds=choose_thresholds(y_true, item_scores)
+    )
     progress("intervals")
     return TrainingResult(
         model=model,
@@ -167,7 +169,9 @@ def _fit_folds(
         targets = [data.targets[i] for i in train]
         # figures on the corpus are measured at the corpus' own base rate
         rate = float(np.mean([target.outcome == "Overturned" for target in targets]))
-        model = fit_model([data.features[i] for i in train], targets, replace(config, base_rate=rate))
+        model = fit_model(
+            [data.features[i] for i in train], targets, data.groups[train], replace(config, base_rate=rate)
+        )
         part = [data.features[i] for i in test]
         item_scores[test] = stack_item_scores(model.score(part), len(part))
         models.append(model)
