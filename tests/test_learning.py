@@ -19,6 +19,7 @@ from imr_rationale.errors import AnnotationError, ModelError
 from imr_rationale.labels import OUTCOME_TASKS, REASONS
 from imr_rationale.learning.baselines import BASELINES
 from imr_rationale.learning.bundle import MANIFEST, MODEL_FILE, load_bundle, save_bundle
+from imr_rationale.learning.corpus import AnnotatedLetter
 from imr_rationale.learning.evaluate import (
     HEADLINES,
     Annotation,
@@ -36,9 +37,12 @@ from imr_rationale.learning.model import (
     RationaleModel,
     StackedLogisticRegression,
     choose_thresholds,
+    fit_model,
+    make_rank_features,
+    make_role_context,
 )
 from imr_rationale.learning.splits import group_items, make_folds
-from imr_rationale.learning.train import TrainingResult, TrainingSet, train_model
+from imr_rationale.learning.train import TrainingResult, TrainingSet, make_training_set, train_model
 from imr_rationale.records import (
     Evidence,
     ItemText,
@@ -94,7 +98,9 @@ def test_make_features_rows_index_the_rationale() -> None:
     assert "cue:indication|absent" in item.rows[0].marks.split()
     assert item.cue_reasons == ("no_clinical_indication",)
     assert "necessary" not in item.reasoning_words
-    assert item.verdict_words == "the scan is not medically necessary"
+    assert item.verdict_words == (
+        "the scan is not medically necessary last:the last:scan last:is last:not last:medically last:necessary"
+    )
     assert item.forecast_words == "t:scan a clerk fell"
 
 
@@ -107,7 +113,7 @@ def test_stacked_logistic_regression_gives_what_one_vs_rest_gives() -> None:
     y = rng.random((80, 3)) < X.toarray()[:, :3]
     stacked = StackedLogisticRegression(C=2.0).fit(X, y)
     reference = OneVsRestClassifier(LogisticRegression(C=2.0, solver="liblinear", random_state=0)).fit(X, y)
-    np.testing.assert_allclose(stacked.predict_proba(X), reference.predict_proba(X), atol=1e-6)
+    np.testing.assert_allclose(stacked.predict_proba(X), reference.predict_proba(X), atol=1e-3)  # three decimals
 
 
 def test_stacked_logistic_regression_takes_labels_without_examples() -> None:
@@ -118,10 +124,15 @@ def test_stacked_logistic_regression_takes_labels_without_examples() -> None:
     assert (proba[:, 1] > 1 - 1e-6).all()
 
 
-def test_choose_thresholds_finds_the_best_f1_inside_its_bounds() -> None:
-    y = np.array([[True], [True], [False], [False]])
-    assert choose_thresholds(y, np.array([[0.9], [0.31], [0.29], [0.0]]))[0] == pytest.approx(0.3)
-    assert choose_thresholds(y, np.array([[0.9], [0.9], [0.8], [0.8]]))[0] <= 0.6
+def test_choose_thresholds_mixes_own_and_shared() -> None:
+    y = np.zeros((400, 2), dtype=bool)
+    y[:200, 0] = True
+    y[0, 1] = True
+    proba = np.where(y, 0.9, 0.0)
+    proba[200:300, 0] = 0.29  # the common label is best cut above 0.29
+    common, rare = choose_thresholds(y, proba)
+    assert 0.29 < common <= 0.32
+    assert rare == pytest.approx(common, abs=0.01)  # one positive moves the shared threshold little
 
 
 def test_decode_gives_evidence_that_indexes_the_rationale(tiny_model: RationaleModel, tiny_data: TrainingSet) -> None:
@@ -227,7 +238,7 @@ def test_read_gold_names_the_line(line: str, message: str, tmp_path: Path) -> No
 
 
 def test_train_model_measures_model_and_baselines(tiny_result: TrainingResult, tiny_data: TrainingSet) -> None:
-    assert tiny_result.n_items == len(tiny_data) == len(tiny_result.predictions)
+    assert tiny_result.sizes["corpus"]["n_items"] == len(tiny_data) == len(tiny_result.predictions)
     for name in HEADLINES:
         assert f"corpus_cv.{name}" in tiny_result.figures
     for baseline in BASELINES:
@@ -251,13 +262,12 @@ def test_train_model_refuses_too_few_letters(tiny_data: TrainingSet) -> None:
         train_model(tiny_data, Config(n_splits=500))
 
 
-def test_base_rate_moves_outcome_probabilities(tiny_data: TrainingSet, tiny_result: TrainingResult) -> None:
-    from imr_rationale.learning.model import fit_model
+def test_base_rate_moves_outcome_probabilities(tiny_data: TrainingSet, tiny_model: RationaleModel) -> None:
+    def predict(base_rate: float) -> list[Prediction]:
+        model = replace(tiny_model, config=replace(tiny_model.config, base_rate=base_rate))
+        return model.predict(tiny_data.texts[:20])
 
-    def fit(base_rate: float) -> RationaleModel:
-        return fit_model(tiny_data.features, tiny_data.targets, Config(base_rate=base_rate))
-
-    low, high = (fit(rate).predict(tiny_data.texts[:20]) for rate in (0.05, 0.6))
+    low, high = predict(0.05), predict(0.6)
     for task in OUTCOME_TASKS:
         pairs = [
             (getattr(a.outcome, task).probability, getattr(b.outcome, task).probability)
@@ -265,6 +275,40 @@ def test_base_rate_moves_outcome_probabilities(tiny_data: TrainingSet, tiny_resu
         ]
         assert all(a <= b for a, b in pairs)
         assert any(a < b for a, b in pairs)
+
+
+def test_vocabulary_leaves_out_what_one_letter_alone_says(
+    tiny_data: TrainingSet, some_letters: tuple[AnnotatedLetter, ...]
+) -> None:
+    letters = [*some_letters[:-1]]
+    last = some_letters[-1]
+    item = last.items[0]
+    odd = "Zyzzyva quokka was seen twice. Zyzzyva quokka was seen twice."
+    sentence = replace(item.sentences[0], text=odd, start_char=0, end_char=len(odd))
+    letters.append(replace(last, items=(replace(item, rationale=odd, sentences=(sentence,)),)))
+    data = make_training_set(letters)
+    model = fit_model(data.features, data.targets, data.groups, np.ones(len(data)), TINY)
+    assert not [name for name in model.estimators["words"].vocabulary_ if "zyzzyva" in name or "quokka" in name]
+    assert "improv" in model.estimators["words"].vocabulary_
+
+
+def test_make_role_context_stays_inside_the_item() -> None:
+    proba = np.eye(5)[[0, 3, 2, 1, 3, 2]] * 0.9 + 0.02
+    items = np.array([0, 0, 0, 0, 1, 1])
+    whole = make_role_context(proba, items)
+    np.testing.assert_allclose(whole[4:], make_role_context(proba[4:], items[4:]))
+    np.testing.assert_allclose(whole[:4], make_role_context(proba[:4], items[:4]))
+
+
+def test_make_rank_features_prefers_reasons_that_speak_for_the_outcome() -> None:
+    reasons = np.zeros((2, len(REASONS)))
+    reasons[0, REASONS.index("safety_risk")] = reasons[1, REASONS.index("guideline_met")] = 0.9
+    roles = np.full((2, 5), 0.2)
+    refused = make_rank_features(reasons, roles, 0.1)
+    granted = make_rank_features(reasons, roles, 0.9)
+    speaks = 4  # the fifth column
+    assert refused[REASONS.index("safety_risk"), speaks] == granted[REASONS.index("guideline_met"), speaks] == 1
+    assert refused[REASONS.index("guideline_met"), speaks] == granted[REASONS.index("safety_risk"), speaks] == 0
 
 
 # ---------------------------------------------------------------- the saved model

@@ -11,6 +11,8 @@ import click
 from imr_rationale.errors import ImrError
 
 if TYPE_CHECKING:
+    from imr_rationale.errors import TrackingError
+    from imr_rationale.learning.corpus import AnnotatedLetter
     from imr_rationale.learning.evaluate import Figure
     from imr_rationale.serving.batch import BatchCounts
 
@@ -138,6 +140,12 @@ def _report_batch(counts: "BatchCounts", target: Path | None) -> None:
     help="Folder of annotated files.",
 )
 @click.option(
+    "--letters",
+    type=click.Path(path_type=Path),
+    help="Folder of real letters to learn from besides, named by their case numbers; needs --annotations.",
+)
+@click.option("--annotations", type=click.Path(path_type=Path), help="Stand-off annotations of those letters.")
+@click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
@@ -162,56 +170,85 @@ def _report_batch(counts: "BatchCounts", target: Path | None) -> None:
 @TRACKING
 @_one_line_errors
 def train(
-    corpus: Path, output: Path, seed: int, folds: int, bootstrap: int, base_rate: float, tracking_uri: str | None
+    corpus: Path,
+    letters: Path | None,
+    annotations: Path | None,
+    output: Path,
+    seed: int,
+    folds: int,
+    bootstrap: int,
+    base_rate: float,
+    tracking_uri: str | None,
 ) -> None:
     """Train on an annotated corpus, track the run in MLflow and write the model."""
-    from imr_rationale.errors import TrackingError
     from imr_rationale.learning import tracking
     from imr_rationale.learning.bundle import save_bundle
     from imr_rationale.learning.corpus import digest_files, read_corpus
     from imr_rationale.learning.model import Config
     from imr_rationale.learning.train import make_training_set, tabulate_predictions, train_model
 
+    if (letters is None) != (annotations is None):
+        raise click.UsageError("--letters and --annotations go together")
     store = tracking.resolve_store(tracking_uri)
     config = Config(random_state=seed, n_splits=folds, n_bootstrap=bootstrap, base_rate=base_rate)
-    failure: TrackingError | None = None
-    run_id = None
-    with _steps(total=2 * folds + 6) as step:
+    with _Steps(total=2 * folds + 6) as step:
         step("read corpus")
-        letters = read_corpus(corpus)
+        invented = read_corpus(corpus)
+        sources = [{"name": corpus.name, "sha256": digest_files(corpus)}]
+        real: Sequence[AnnotatedLetter] = ()
+        if letters is not None and annotations is not None:
+            real = _join(letters, annotations, sources)
         step("language pipeline")
-        data = make_training_set(letters)
+        data = make_training_set(invented, real)
         result = train_model(data, config, progress=step)
         step("save model")
-        try:
-            run_id = tracking.open_run(store)
-        except TrackingError as error:
-            failure = error
-        digest = digest_files(corpus)
-        size = {"n_items": result.n_items, "n_letters": result.n_letters}
-        summary = {"name": corpus.name, "sha256": digest, "measured": {"corpus_cv": size}}
-        save_bundle(result.model, output, data=summary, figures=result.figures, run_id=run_id)
+        run_id, failure = _try(lambda: tracking.open_run(store, name=f"{output.name} ({len(data)} items)"))
+        measured = {f"{origin}_cv": size for origin, size in result.sizes.items()}
+        learned = {"learned_from": sources, "measured": measured}
+        save_bundle(result.model, output, data=learned, figures=result.figures, run_id=run_id)
         step("track run")
         if run_id is not None:
-            try:
-                tracking.log_run(
+            opened = run_id
+            _, failure = _try(
+                lambda: tracking.log_run(
                     output,
                     store=store,
-                    run_id=run_id,
+                    run_id=opened,
                     params=config.to_params(),
                     figures=result.figures,
-                    corpus=corpus,
-                    digest=digest,
-                    n_items=result.n_items,
+                    sources=sources,
+                    sizes=result.sizes,
                     table=tabulate_predictions(data, result.predictions),
                     example=data.texts[0],
                 )
-            except TrackingError as error:
-                failure = error
-    _print_headlines(result.figures, "corpus_cv", f"{corpus}, {result.n_items} items, {folds}-fold cross-validation")
+            )
+    for origin, size in result.sizes.items():
+        about = f"{corpus if origin == 'corpus' else letters}, {size['n_items']} items of {size['n_letters']} letters"
+        _print_headlines(result.figures, f"{origin}_cv", f"{about}, {folds}-fold cross-validation")
     _print_next(output, store, run_id if failure is None else None)
     if failure is not None:
         raise failure
+
+
+def _join(letters: Path, annotations: Path, sources: list[dict[str, str]]) -> "Sequence[AnnotatedLetter]":
+    import hashlib
+
+    from imr_rationale.learning.standoff import join_letters, read_annotations
+
+    joined = join_letters(read_annotations(annotations), letters)
+    digest = hashlib.sha256(annotations.read_bytes()).hexdigest()
+    sources.append({"name": annotations.name, "sha256": digest})
+    return joined
+
+
+def _try(action: Callable[[], str]) -> "tuple[str | None, TrackingError | None]":
+    """Let a run outlive its tracking store: the model is saved whatever happens there."""
+    from imr_rationale.errors import TrackingError
+
+    try:
+        return action(), None
+    except TrackingError as error:
+        return None, error
 
 
 class _Steps:
@@ -233,10 +270,6 @@ class _Steps:
 
     def __exit__(self, *error: object) -> None:
         self.bar.close()
-
-
-def _steps(total: int) -> _Steps:
-    return _Steps(total)
 
 
 def _print_headlines(figures: Mapping[str, "Figure"], data: str, about: str) -> None:

@@ -38,22 +38,25 @@ CLAUSE_RE = re.compile(
 )
 
 
-def find_verdict_clauses(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the offsets of the clauses of one sentence that give the outcome away.
+def find_verdict_clauses(text: str) -> Iterator[tuple[int, int, str]]:
+    """Yield (start, end, label) of the clauses of one sentence that give the outcome away.
 
-    What a guideline says in general stays, unless its words decide by themselves.
+    The label is "decision" where the words decide by themselves, else "support". What a guideline says in general
+    stays, unless its words decide by themselves.
 
     Examples
     --------
     >>> text = "Without red flags, the MRI is not medically necessary."
-    >>> [text[start:end] for start, end in find_verdict_clauses(text)]
-    ['the MRI is not medically necessary.']
+    >>> [(text[start:end], label) for start, end, label in find_verdict_clauses(text)]
+    [('the MRI is not medically necessary.', 'decision')]
     """
     general = is_guideline_text(text)
     start = 0
     for end, following in [*((m.start(), m.end()) for m in CLAUSE_RE.finditer(text)), (len(text), len(text))]:
-        if STRONG_RE.search(text, start, end) or (not general and WEAK_RE.search(text, start, end)):
-            yield start, end
+        if STRONG_RE.search(text, start, end):
+            yield start, end, "decision"
+        elif not general and WEAK_RE.search(text, start, end):
+            yield start, end, "support"
         start = following
 
 
@@ -62,10 +65,8 @@ def set_verdict_spans(doc: Doc) -> Doc:
     """Write the verdict clauses of `doc` to `doc.spans["verdict"]`."""
     spans = []
     for sent in doc.sents:
-        for start, end in find_verdict_clauses(sent.text):
-            span = doc.char_span(
-                sent.start_char + start, sent.start_char + end, label="verdict", alignment_mode="expand"
-            )
+        for start, end, label in find_verdict_clauses(sent.text):
+            span = doc.char_span(sent.start_char + start, sent.start_char + end, label=label, alignment_mode="expand")
             if span is not None:
                 spans.append(span)
     doc.spans["verdict"] = filter_spans(spans)

@@ -35,6 +35,7 @@ ESTIMATORS = (
     "roles_in_context",
     "sentence_verdicts",
     "sentence_reasons",
+    "primary",
     *(f"{task}_words" for task in OUTCOME_TASKS),
     *OUTCOME_TASKS,
 )
@@ -66,6 +67,7 @@ def save_bundle(
         "run_id": run_id,
         "reasons": list(REASONS),
         "roles": list(ROLES),
+        "trained_rate": model.trained_rate,
         "thresholds": dict(zip(REASONS, model.thresholds, strict=True)),
         "config": model.config.to_params(),
         "data": dict(data),
@@ -128,9 +130,10 @@ def load_bundle(folder: Path) -> RationaleModel:
     try:
         config = Config(**manifest["config"])
         thresholds = tuple(float(manifest["thresholds"][reason]) for reason in REASONS)
+        trained_rate = float(manifest["trained_rate"])
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{folder / MANIFEST}: {error!r}") from error
-    return RationaleModel(config, estimators, thresholds, MappingProxyType(manifest))
+    return RationaleModel(config, estimators, thresholds, trained_rate, MappingProxyType(manifest))
 
 
 def _load_estimators(payload: bytes, path: Path) -> Mapping[str, object]:

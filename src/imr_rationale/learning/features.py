@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from spacy.tokens import Doc
@@ -24,6 +25,7 @@ from imr_rationale.language.cues import (
 )
 from imr_rationale.language.pipeline import make_docs
 from imr_rationale.language.scrub import scrub_verdict
+from imr_rationale.language.sentences import find_sentence_starts
 from imr_rationale.records import ItemText
 
 if TYPE_CHECKING:
@@ -90,9 +92,10 @@ class ItemFeatures:
     words : str
         The whole rationale.
     verdict_words : str
-        Its verdict spans alone.
+        Its verdict spans alone, those that decide by themselves before all others.
     reasoning_words : str
-        The rationale without its verdict spans.
+        The rationale without its verdict spans: its stems, and the stems of sentences about the patient joined with
+        the status of their place.
     forecast_words : str
         Treatment, summary and claims administrator's guideline: what is known before the decision.
     cue_reasons : tuple of str
@@ -116,11 +119,30 @@ def make_features(texts: Iterable[ItemText]) -> Iterator[ItemFeatures]:
             rationale=item.rationale,
             rows=tuple(make_rows(doc)),
             words=normalize_text(doc.text),
-            verdict_words=normalize_text(" ; ".join(span.text for span in doc.spans["verdict"])),
-            reasoning_words=normalize_text(scrub_verdict(doc)),
+            verdict_words=_make_verdict_words(doc),
+            reasoning_words=_make_reasoning_words(scrub_verdict(doc)),
             forecast_words=_make_forecast_words(item),
             cue_reasons=_read_cue_reasons(doc),
         )
+
+
+def _make_verdict_words(doc: Doc) -> str:
+    """Give the clauses that decide, the last one twice: once marked as the last; without any, those that support."""
+    clauses = [span.text for span in doc.spans["verdict"] if span.label_ == "decision"]
+    clauses = clauses or [span.text for span in doc.spans["verdict"]]
+    last = [f"last:{word}" for word in normalize_text(clauses[-1]).split()] if clauses else []
+    return " ".join([normalize_text(" ; ".join(clauses)), *last])
+
+
+def _make_reasoning_words(text: str) -> str:
+    edges = [0, *find_sentence_starts(text), len(text)]
+    scopes = find_scopes(text)
+    statuses = (
+        _tag_statuses(text, start, end, scopes)
+        for start, end in pairwise(edges)
+        if not is_guideline_text(text[start:end])
+    )
+    return " ".join([stem_words(normalize_text(text)), *statuses])
 
 
 def _make_forecast_words(item: ItemText) -> str:

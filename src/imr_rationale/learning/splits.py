@@ -1,5 +1,6 @@
 """Splits that keep a letter, and near-duplicate texts, on one side."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -53,5 +54,7 @@ def make_folds(
     strata: Sequence[str], groups: npt.NDArray[np.int64], *, n_splits: int, random_state: int
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
     """Yield (train, test) indices; a group is never on both sides, `strata` are spread evenly."""
+    counts = Counter(strata)
+    common = [name if counts[name] >= n_splits else "rare" for name in strata]
     splitter = StratifiedGroupKFold(n_splits=n_splits, shuffle=True, random_state=random_state)
-    yield from splitter.split(np.zeros(len(strata)), list(strata), groups)
+    yield from splitter.split(np.zeros(len(common)), common, groups)

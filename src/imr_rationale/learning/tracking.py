@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,9 +74,8 @@ def log_run(
     store: str,
     params: Mapping[str, object],
     figures: Mapping[str, Figure],
-    corpus: Path,
-    digest: str,
-    n_items: int,
+    sources: Sequence[Mapping[str, str]],
+    sizes: Mapping[str, Mapping[str, int]],
     table: "pd.DataFrame",
     example: ItemText,
     run_id: str | None = None,
@@ -87,6 +86,10 @@ def log_run(
     ----------
     bundle : Path
         The saved model's folder.
+    sources : sequence of mapping
+        `name` and `sha256` of what the model learned from.
+    sizes : mapping
+        Origin -> its `n_items` and `n_letters`.
     table : DataFrame
         One row an item: out-of-fold predictions beside the annotations.
     run_id : str, optional
@@ -105,13 +108,14 @@ def log_run(
     with _connect(store) as mlflow:
         mlflow.set_experiment(EXPERIMENT)
         with mlflow.start_run(run_id=run_id) as run:
-            mlflow.log_params({**params, "corpus": str(corpus), "corpus_sha256": digest})
+            digests = {f"{source['name']}_sha256": source["sha256"] for source in sources}
+            mlflow.log_params({**params, **digests})
             mlflow.log_metrics(_flatten_figures(figures))
-            dataset = mlflow.data.from_pandas(
-                table[["letter", "treatment", "outcome", "primary", "rationale"]], name=corpus.name, digest=digest[:36]
-            )
-            mlflow.log_input(dataset, context="training")
-            mlflow.log_metric("corpus.n_items", n_items)
+            for (origin, rows), source in zip(table.groupby("origin"), sources, strict=True):
+                columns = rows[["letter", "treatment", "outcome", "primary", "rationale"]]
+                dataset = mlflow.data.from_pandas(columns, name=source["name"], digest=source["sha256"][:36])
+                mlflow.log_input(dataset, context="training")
+                mlflow.log_metrics({f"{origin}.{name}": float(size) for name, size in sizes[str(origin)].items()})
             mlflow.log_table(table, "tables/out_of_fold_predictions.json")
             mlflow.log_table(make_label_table(figures), "tables/reasons.json")
             mlflow.log_table(make_headline_table(figures), "tables/headlines.json")
@@ -121,7 +125,7 @@ def log_run(
             return str(run.info.run_id)
 
 
-def open_run(store: str) -> str:
+def open_run(store: str, *, name: str) -> str:
     """Open a run and give its id, so that the saved model can name the run that made it.
 
     Raises
@@ -131,7 +135,7 @@ def open_run(store: str) -> str:
     """
     with _connect(store) as mlflow:
         mlflow.set_experiment(EXPERIMENT)
-        with mlflow.start_run() as run:
+        with mlflow.start_run(run_name=name) as run:
             return str(run.info.run_id)
 
 

@@ -1,6 +1,6 @@
 """One training run: corpus in; cross-validated figures, baselines and a fitted model out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -24,9 +24,11 @@ from imr_rationale.learning.model import (
     Config,
     ItemTarget,
     RationaleModel,
+    Scores,
     SentenceTarget,
     choose_thresholds,
     fit_model,
+    fit_primary,
     stack_item_scores,
 )
 from imr_rationale.learning.splits import group_items, make_folds
@@ -46,8 +48,8 @@ __all__ = [
 
 #: called with the name of each step as it begins
 Progress = Callable[[str], None]
-#: data set of the cross-validated figures
-CORPUS_CV = "corpus_cv"
+#: origins of items: the invented corpus, and real letters joined with stand-off annotations
+CORPUS, LETTERS = "corpus", "letters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class TrainingSet:
     targets: tuple[ItemTarget, ...]
     gold: tuple[GoldItem, ...]
     primaries: tuple[str, ...]
+    origins: tuple[str, ...]
     groups: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -76,18 +79,20 @@ class TrainingResult:
         Named "<data>.<task>.<metric>", a baseline's with its name behind: "corpus_cv.reasons.micro_f1.tfidf".
     predictions : tuple of Prediction
         Out-of-fold, one for each item of the training set.
+    sizes : dict
+        Origin -> its `n_items` and `n_letters`.
     """
 
     model: RationaleModel
     figures: dict[str, Figure]
     predictions: tuple[Prediction, ...]
-    n_items: int
-    n_letters: int
+    sizes: dict[str, dict[str, int]]
 
 
-def make_training_set(letters: Sequence[AnnotatedLetter]) -> TrainingSet:
-    """Run the annotated letters through the language pipeline and align sentences with annotations."""
-    pairs = [(letter, item) for letter in letters for item in letter.items]
+def make_training_set(corpus: Sequence[AnnotatedLetter], letters: Sequence[AnnotatedLetter] = ()) -> TrainingSet:
+    """Run annotated letters, invented and real, through the language pipeline and align sentences with annotations."""
+    pairs = [(letter, item) for letter in (*corpus, *letters) for item in letter.items]
+    n_corpus = sum(len(letter.items) for letter in corpus)
     texts = tuple(
         ItemText(item.rationale, item.treatment, letter.summary, item.claims_administrator_guideline)
         for letter, item in pairs
@@ -99,6 +104,7 @@ def make_training_set(letters: Sequence[AnnotatedLetter]) -> TrainingSet:
         targets=tuple(_make_target(found, item) for found, (_, item) in zip(features, pairs, strict=True)),
         gold=tuple(_make_gold(letter, item) for letter, item in pairs),
         primaries=tuple(item.primary for _, item in pairs),
+        origins=tuple(CORPUS if i < n_corpus else LETTERS for i in range(len(pairs))),
         groups=group_items([letter.id for letter, _ in pairs], [item.words for item in features]),
     )
 
@@ -116,8 +122,8 @@ def _make_gold(letter: AnnotatedLetter, item: AnnotatedItem) -> GoldItem:
 def train_model(data: TrainingSet, config: Config, *, progress: Progress = lambda step: None) -> TrainingResult:
     """Cross-validate, measure beside the baselines, choose thresholds, and fit on everything.
 
-    The thresholds of a fold come from the out-of-fold probabilities of the other folds; the final model's
-    from all of them.
+    The thresholds and the choice of the primary reason of a fold come from the out-of-fold probabilities of the
+    other folds; the final model's from all of them.
 
     Raises
     ------
@@ -128,63 +134,97 @@ def train_model(data: TrainingSet, config: Config, *, progress: Progress = lambd
         raise AnnotationError(
             f"{len(np.unique(data.groups))} independent letters are too few for {config.n_splits} folds"
         )
-    folds = list(make_folds(data.primaries, data.groups, n_splits=config.n_splits, random_state=config.random_state))
-    y_true = np.array([[reason in target.reasons for reason in REASONS] for target in data.targets])
-    models, item_scores = _fit_folds(data, folds, config, progress)
+    strata = [f"{origin} {primary}" for origin, primary in zip(data.origins, data.primaries, strict=True)]
+    folds = list(make_folds(strata, data.groups, n_splits=config.n_splits, random_state=config.random_state))
+    batches = [
+        batch for k, (train, test) in enumerate(folds) for batch in _fit_fold(data, k, train, test, config, progress)
+    ]
     predictions: list[Prediction | None] = [None] * len(data)
     baselines: dict[str, list[Prediction | None]] = {name: [None] * len(data) for name in BASELINES}
+    for batch in batches:
+        model = _finish_model(batch.model, [other for other in batches if other.fold != batch.fold], data)
+        _place(predictions, batch.index, model.decode([data.features[i] for i in batch.index], batch.scores))
     for k, (train, test) in enumerate(folds):
-        progress(f"fold {k + 1}/{len(folds)}: figures")
-        thresholds = choose_thresholds(y_true[train], item_scores[train])
-        model = RationaleModel(config, models[k].estimators, thresholds)
-        part = [data.features[i] for i in test]
-        _place(predictions, test, model.decode(part, model.score(part)))
+        progress(f"fold {k + 1}/{len(folds)}: baselines")
         for name, predict in BASELINES.items():
-            _place(baselines[name], test, _run_baseline(predict, data, train, part))
+            _place(baselines[name], test, _run_baseline(predict, data, train, test))
     progress("fit on all items")
-    model = fit_model(
-        data.features, data.targets, data.groups, config, thresholds=choose_thresholds(y_true, item_scores)
-    )
+    fitted = fit_model(data.features, data.targets, data.groups, _weigh(data, config), config)
     progress("intervals")
     return TrainingResult(
-        model=model,
+        model=_finish_model(fitted, batches, data),
         figures=_measure(data, predictions, baselines, config),
         predictions=tuple(prediction for prediction in predictions if prediction is not None),
-        n_items=len(data),
-        n_letters=len({item.letter for item in data.gold}),
+        sizes={origin: _count_sizes(data, origin) for origin in sorted(set(data.origins))},
     )
 
 
-def _fit_folds(
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Out-of-fold scores of the items `index`, all of one origin."""
+
+    fold: int
+    origin: str
+    index: npt.NDArray[np.int64]
+    model: RationaleModel
+    scores: Scores
+
+
+def _fit_fold(
     data: TrainingSet,
-    folds: Sequence[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]],
+    fold: int,
+    train: npt.NDArray[np.int64],
+    test: npt.NDArray[np.int64],
     config: Config,
     progress: Progress,
-) -> tuple[list[RationaleModel], npt.NDArray[np.float64]]:
-    """Fit one model a fold and give the out-of-fold item probabilities of each reason."""
-    models = []
-    item_scores = np.zeros((len(data), len(REASONS)))
-    for k, (train, test) in enumerate(folds):
-        progress(f"fold {k + 1}/{len(folds)}: fit")
-        targets = [data.targets[i] for i in train]
-        # figures on the corpus are measured at the corpus' own base rate
-        rate = float(np.mean([target.outcome == "Overturned" for target in targets]))
-        model = fit_model(
-            [data.features[i] for i in train], targets, data.groups[train], replace(config, base_rate=rate)
-        )
-        part = [data.features[i] for i in test]
-        item_scores[test] = stack_item_scores(model.score(part), len(part))
-        models.append(model)
-    return models, item_scores
+) -> Iterator[_Batch]:
+    """Fit one fold's model and score the items it has not seen, each origin at its own base rate."""
+    progress(f"fold {fold + 1}/{config.n_splits}: fit")
+    model = fit_model(
+        [data.features[i] for i in train],
+        [data.targets[i] for i in train],
+        data.groups[train],
+        _weigh(data, config)[train],
+        config,
+    )
+    at_corpus_rate = replace(model, config=replace(config, base_rate=model.trained_rate))
+    for origin in sorted(set(data.origins)):
+        index = np.array([i for i in test if data.origins[i] == origin], dtype=np.int64)
+        if len(index):
+            chosen = at_corpus_rate if origin == CORPUS else model
+            yield _Batch(fold, origin, index, chosen, chosen.score([data.features[i] for i in index]))
+
+
+def _weigh(data: TrainingSet, config: Config) -> npt.NDArray[np.float64]:
+    return np.array([1.0 if origin == CORPUS else config.letters_weight for origin in data.origins])
+
+
+def _finish_model(model: RationaleModel, batches: Sequence[_Batch], data: TrainingSet) -> RationaleModel:
+    """Add what is learned from out-of-fold scores: thresholds and the choice of the primary reason."""
+    y_true = np.array([[reason in data.targets[i].reasons for reason in REASONS] for b in batches for i in b.index])
+    proba = np.vstack([stack_item_scores(batch.scores, len(batch.index)) for batch in batches])
+    primaries = [[data.primaries[i] for i in batch.index] for batch in batches]
+    weights = [1.0 if batch.origin == CORPUS else model.config.letters_weight_primary for batch in batches]
+    primary = fit_primary([batch.scores for batch in batches], primaries, weights, model.config)
+    return replace(
+        model, thresholds=choose_thresholds(y_true, proba), estimators={**model.estimators, "primary": primary}
+    )
+
+
+def _count_sizes(data: TrainingSet, origin: str) -> dict[str, int]:
+    letters = [gold.letter for gold, found in zip(data.gold, data.origins, strict=True) if found == origin]
+    return {"n_items": len(letters), "n_letters": len(set(letters))}
 
 
 def _run_baseline(
     predict: Callable[..., list[Prediction]],
     data: TrainingSet,
     train: npt.NDArray[np.int64],
-    part: Sequence[ItemFeatures],
+    test: npt.NDArray[np.int64],
 ) -> list[Prediction]:
-    return predict([data.features[i] for i in train], [data.targets[i] for i in train], part)
+    return predict(
+        [data.features[i] for i in train], [data.targets[i] for i in train], [data.features[i] for i in test]
+    )
 
 
 def _place(where: list[Prediction | None], index: npt.NDArray[np.int64], predictions: Sequence[Prediction]) -> None:
@@ -198,15 +238,17 @@ def _measure(
     baselines: dict[str, list[Prediction | None]],
     config: Config,
 ) -> dict[str, Figure]:
-    distinct = keep_distinct(data.gold)
-    gold = [data.gold[i] for i in distinct]
+    """Measure each origin apart: "corpus_cv.…", "letters_cv.…"."""
     figures: dict[str, Figure] = {}
-    for name, found in {"": predictions, **baselines}.items():
-        measured = evaluate_predictions(
-            [found[i] for i in distinct], gold, n_bootstrap=config.n_bootstrap, random_state=config.random_state
-        )
-        suffix = f".{name}" if name else ""
-        figures |= {f"{CORPUS_CV}.{metric}{suffix}": figure for metric, figure in measured.items()}
+    for origin in sorted(set(data.origins)):
+        index = [i for i in keep_distinct(data.gold) if data.origins[i] == origin]
+        gold = [data.gold[i] for i in index]
+        for name, found in {"": predictions, **baselines}.items():
+            measured = evaluate_predictions(
+                [found[i] for i in index], gold, n_bootstrap=config.n_bootstrap, random_state=config.random_state
+            )
+            suffix = f".{name}" if name else ""
+            figures |= {f"{origin}_cv.{metric}{suffix}": figure for metric, figure in measured.items()}
     return figures
 
 
@@ -217,6 +259,7 @@ def tabulate_predictions(data: TrainingSet, predictions: Sequence[Prediction]) -
     return pd.DataFrame(
         [
             {
+                "origin": origin,
                 "letter": gold.letter,
                 "item": gold.item,
                 "treatment": text.treatment,
@@ -231,6 +274,6 @@ def tabulate_predictions(data: TrainingSet, predictions: Sequence[Prediction]) -
                 },
                 "rationale": text.rationale,
             }
-            for gold, text, found in zip(data.gold, data.texts, predictions, strict=True)
+            for origin, gold, text, found in zip(data.origins, data.gold, data.texts, predictions, strict=True)
         ]
     )

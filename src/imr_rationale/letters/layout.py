@@ -352,12 +352,23 @@ def _skip_blank(lines: Sequence[Line], end: int, floor: int) -> int:
 def _find_heading_start(lines: Sequence[Line], floor: int, end: int) -> int:
     """Walk back over the heading's paragraph, and over page breaks inside it."""
     start = _paragraph_start(lines, floor, end)
+    if (cut := _find_lost_break(lines, start, end)) is not None:
+        return cut
     while (before := _skip_blank(lines, start, floor)) > floor:
         previous = _paragraph_start(lines, floor, before)
         if not _runs_on(join_lines(lines[previous:before]), join_lines(lines[start:end])):
             break
         start = previous
     return start
+
+
+def _find_lost_break(lines: Sequence[Line], start: int, end: int) -> int | None:
+    """Find where a rationale ends inside the heading's paragraph, when the blank line between them is lost."""
+    for i in range(end - 1, start, -1):
+        before, heading = join_lines(lines[start:i]), join_lines(lines[i:end])
+        if lines[i - 1].text[-1] in ".!?" and len(before) > HEADING_CHARS and not _runs_on(before, heading):
+            return i
+    return None
 
 
 def _paragraph_start(lines: Sequence[Line], floor: int, end: int) -> int:

@@ -2,7 +2,6 @@
 
 import codecs
 import itertools
-import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -23,7 +22,7 @@ MAX_PAGES = 2_000
 MAX_CHARS = 5_000_000
 #: PDFium's mark for a hyphen at a line's end, whose line break it takes out
 PDF_HYPHEN = "\ufffe"
-#: base lines further apart than this many times the page's median hold a blank line between them
+#: base lines further apart than this many times the usual distance hold a blank line between them
 BLANK_LINE_RATIO = 1.5
 
 
@@ -49,7 +48,7 @@ def _read_pdf(path: Path) -> str:
         with pypdfium2.PdfDocument(path) as document:
             if len(document) > MAX_PAGES:
                 raise SourceError(f"{path}: {len(document)} pages; at most {MAX_PAGES} are read")
-            text = "\n\n".join(_read_page(page) for page in document).replace(PDF_HYPHEN, "-")
+            text = _join_pages([_read_page(page) for page in document])
     except pypdfium2.PdfiumError as error:
         raise SourceError(f"{path}: no readable PDF ({error})") from error
     if not text.strip():
@@ -57,20 +56,25 @@ def _read_pdf(path: Path) -> str:
     return text
 
 
-def _read_page(page: "pypdfium2.PdfPage") -> str:
-    """Give the text of a page with a blank line wherever the page shows one.
-
-    PDFium drops blank lines; they are told from the distance of the base lines.
-    """
+def _read_page(page: "pypdfium2.PdfPage") -> list[tuple[str, float]]:
+    """Give the lines of a page, each with the distance of its base line from the one above, in points."""
     textpage = page.get_textpage()
     lines = textpage.get_text_range().split("\r\n")
     heights = list(_baselines(textpage, lines))
-    drops = [above - below for above, below in itertools.pairwise(heights)]
-    usual = statistics.median(drops) if drops else 0.0
-    parts = lines[:1]
-    for drop, line in zip(drops, lines[1:], strict=True):
-        parts += ["", line] if drop > BLANK_LINE_RATIO * usual > 0 else [line]
-    return "\n".join(parts)
+    drops = [0.0, *(above - below for above, below in itertools.pairwise(heights))]
+    return list(zip(lines, drops, strict=True))
+
+
+def _join_pages(pages: Sequence[Sequence[tuple[str, float]]]) -> str:
+    """Join pages, with a blank line between them and wherever the distance of two base lines shows one.
+
+    PDFium drops blank lines. The usual distance is that of the whole document's closer lines: on a page of few lines
+    most may stand apart.
+    """
+    drops = sorted(drop for page in pages for _, drop in page if drop > 0)
+    limit = BLANK_LINE_RATIO * drops[len(drops) // 4] if drops else 0.0
+    texts = ("\n".join(f"\n{line}" if drop > limit > 0 else line for line, drop in page) for page in pages)
+    return "\n\n".join(texts).replace(PDF_HYPHEN, "-")
 
 
 def _baselines(textpage: "pypdfium2.PdfTextPage", lines: Sequence[str]) -> Iterator[float]:

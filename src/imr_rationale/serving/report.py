@@ -4,38 +4,52 @@
 ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->`` anew.
 """
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from imr_rationale.labels import DESCRIPTIONS, POLARITY, REASONS, ROLES
 from imr_rationale.learning.baselines import BASELINES
-from imr_rationale.learning.bundle import find_champion, load_bundle
+from imr_rationale.learning.bundle import MANIFEST
 from imr_rationale.learning.corpus import AnnotatedLetter, read_corpus
 from imr_rationale.learning.evaluate import HEADLINES
 
 __all__ = ["format_counts", "format_figures", "format_reasons", "make_blocks", "replace_blocks"]
 
-#: prefix of a figure's name -> how the table is introduced
-ABOUT: Mapping[str, str] = {
-    "corpus_cv": "**On the invented corpus**, cross-validated, folds apart by letter and near-duplicate text",
-    "real": "**On real letters** that the model did not learn from, every distinct rationale once; the mean of the "
-    "figures against each annotator, `annotators` is one annotator against the other",
-}
+#: (name of the model, prefix of its figures) -> how the table is introduced
+TABLES: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        (
+            "embedded",
+            "real",
+        ): "**The embedded model on real letters**, every distinct rationale once, the mean of the "
+        "figures against each annotator; `annotators` is one annotator against the other",
+        ("champion", "letters_cv"): "**The champion on real letters**, cross-validated, against one annotator",
+        ("embedded", "corpus_cv"): "**The embedded model on the invented corpus**, cross-validated",
+    }
+)
 
 
-def format_figures(manifest: Mapping[str, Any]) -> str:
-    """Give one Markdown table for each data set that the manifest has figures of."""
-    figures = manifest["figures"]
+def format_figures(manifests: Mapping[str, Mapping[str, Any]]) -> str:
+    """Give one Markdown table for each model and data set that the manifests have figures of.
+
+    Parameters
+    ----------
+    manifests : mapping
+        Name of a model -> its manifest.
+    """
     parts = []
-    for data, about in ABOUT.items():
+    for (model, data), about in TABLES.items():
+        figures = manifests.get(model, {}).get("figures", {})
         if f"{data}.{HEADLINES[0]}" in figures:
             base = figures[f"{data}.verdict.base_rate"]["value"]
-            sizes = manifest["data"].get("measured", {}).get(data, {})
-            size = f" ({sizes['n_items']} items of {sizes['n_letters']} letters)" if sizes else ""
-            parts.append(f"{about}{size}. {base:.0%} are Overturned.\n\n" + "\n".join(_format_table(figures, data)))
+            size = manifests[model]["data"]["measured"][data]
+            sizes = f"{size['n_items']} items of {size['n_letters']} letters, {base:.0%} of them Overturned"
+            parts.append(f"{about} ({sizes}).\n\n" + "\n".join(_format_table(figures, data)))
     return "\n\n".join(parts)
 
 
@@ -101,17 +115,21 @@ def replace_blocks(text: str, blocks: Mapping[str, str]) -> str:
     return text
 
 
-def make_blocks(corpus: Path) -> dict[str, str]:
+def make_blocks(corpus: Path, models: Path) -> dict[str, str]:
     """Make every block: name -> Markdown."""
     return {
-        "figures": format_figures(load_bundle(find_champion()).manifest),
+        "figures": format_figures({name: _read(models / name / MANIFEST) for name in ("champion", "embedded")}),
         "reasons": format_reasons(),
         "counts": format_counts(read_corpus(corpus)),
     }
 
 
+def _read(manifest: Path) -> Mapping[str, Any]:
+    return json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
+
+
 if __name__ == "__main__":
-    made = make_blocks(Path("data/corpus"))
+    made = make_blocks(Path("data/corpus"), Path("models"))
     for name in sys.argv[1:]:
         file = Path(name)
         file.write_text(replace_blocks(file.read_text(encoding="utf-8"), made), encoding="utf-8")
