@@ -79,6 +79,7 @@ def test_a_refused_file_is_named_and_stops_nothing(tmp_path: Path) -> None:
         pytest.param(("evaluate", "nowhere.jsonl", "--letters", "."), 1, "imr: nowhere.jsonl: No such file", id="gold"),
         pytest.param(("parse",), 2, "Missing argument", id="usage"),
         pytest.param(("train", "--folds", "1"), 2, "--folds", id="range"),
+        pytest.param(("train", "--letters", "."), 2, "--letters and --annotations go together", id="letters alone"),
     ],
 )
 def test_errors_are_one_line(
@@ -175,6 +176,36 @@ def test_train_keeps_the_model_when_tracking_fails(
     assert "reasons.micro_f1" in out
     assert err.splitlines()[-1].startswith(f"imr: {store}: ")
     assert load_model(tmp_path / "m").manifest["run_id"] is None
+
+
+def test_evaluate_prints_and_records_figures(
+    trained: tuple[Path, str, str], corpus: tuple[AnnotatedLetter, ...], tmp_path: Path
+) -> None:
+    from imr_rationale.learning.render import render_markdown
+
+    folder, _, _ = trained
+    letter = next(letter for letter in corpus if len(letter.items) > 2)
+    (tmp_path / f"{letter.id}.md").write_text(render_markdown(letter), encoding="utf-8")
+    gold = tmp_path / "gold.jsonl"
+    with gold.open("w", encoding="utf-8") as file:
+        for item in letter.items:
+            sentences = [
+                {"text": s.text, "role": s.role, "verdict": s.verdict, "reasons": s.reasons} for s in item.sentences
+            ]
+            annotators = {"A": {"primary": item.primary, "sentences": sentences}}
+            row = {"letter": letter.id, "item": item.number, "outcome": item.outcome, "annotators": annotators}
+            file.write(json.dumps(row) + "\n")
+    args = ("evaluate", gold, "--letters", tmp_path, "--corpus", folder / "corpus", "--model", folder / "model")
+    out, _ = run(*args)
+    assert f"{len(letter.items)} distinct rationales of 1 letters" in out
+    out, _ = run(*args, "--json", "--record")
+    figures = json.loads(out)
+    assert figures["real.verdict_flags.accuracy"]["value"] > 0.5
+    recorded = json.loads((folder / "model" / "manifest.json").read_text())
+    assert recorded["figures"]["real.reasons.micro_f1"]["value"] == pytest.approx(
+        figures["real.reasons.micro_f1"]["value"], abs=1e-6
+    )
+    assert recorded["data"]["measured"]["real"] == {"n_items": len(letter.items), "n_letters": 1}
 
 
 def test_ui_serves_on_this_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from imr_rationale.labels import OUTCOME_TASKS, REASONS
 from imr_rationale.learning.baselines import BASELINES
 from imr_rationale.learning.bundle import MANIFEST, MODEL_FILE, load_bundle, save_bundle
 from imr_rationale.learning.corpus import AnnotatedLetter
+from imr_rationale.learning.estimators import StackedLogisticRegression, make_rank_features, make_role_context
 from imr_rationale.learning.evaluate import (
     HEADLINES,
     Annotation,
@@ -32,15 +33,8 @@ from imr_rationale.learning.evaluate import (
     read_gold,
 )
 from imr_rationale.learning.features import make_features, normalize_text
-from imr_rationale.learning.model import (
-    Config,
-    RationaleModel,
-    StackedLogisticRegression,
-    choose_thresholds,
-    fit_model,
-    make_rank_features,
-    make_role_context,
-)
+from imr_rationale.learning.fit import choose_thresholds, fit_model
+from imr_rationale.learning.model import Config, RationaleModel
 from imr_rationale.learning.splits import group_items, make_folds
 from imr_rationale.learning.train import TrainingResult, TrainingSet, make_training_set, train_model
 from imr_rationale.records import (

@@ -24,7 +24,7 @@ WEAK_RE = re.compile(
     r"approv\w+|authori[sz]\w+|indicated|established|recommended|allow(?:ed|able)?|"
     r"considered|deemed|found|determined|approvable|proceed(?:ing)?|premature|endorsed?|"
     r"compelling|convincing|persuasive|acceptable|medical need|need(?:ed)?|should be (?:done|provided|given|allowed)|"
-    r"merit\w*|satisfied|the request is|this request is|criteria (?:are|have been|were) (?:not )?met)\b",
+    r"merit\w*|satisfied|criteria (?:are|have been|were) (?:not )?met)\b",
     re.IGNORECASE,
 )
 # a clause begins after ", " "; " ": " and before "because", "which would", "to support", …

@@ -8,8 +8,10 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from imr_rationale.labels import OUTCOME_TASKS, OUTCOMES, POLARITY, REASONS
+from imr_rationale.learning.estimators import StackedLogisticRegression
 from imr_rationale.learning.features import ItemFeatures
-from imr_rationale.learning.model import TASK_WORDS, ItemTarget, StackedLogisticRegression
+from imr_rationale.learning.fit import ItemTarget
+from imr_rationale.learning.model import TASK_WORDS
 from imr_rationale.records import OutcomePrediction, Outcomes, Prediction, ReasonPrediction
 
 __all__ = ["BASELINES", "predict_majority", "predict_rules", "predict_tfidf"]
@@ -42,7 +44,7 @@ def predict_rules(
 def _apply_rules(item: ItemFeatures, rate: float) -> Prediction:
     words = item.verdict_words.split()
     refused = not words or bool({"not", "non-certified", "denied", "upheld", "unnecessary"} & set(words))
-    signs = [POLARITY[reason] for reason in item.cue_reasons]
+    signs = [POLARITY[reason] for reason in item.reasoning_cue_reasons]
     balance = (1 + sum(signs) / len(signs)) / 2 if signs else rate
     outcomes = {"verdict": 0.0 if refused else 1.0, "reasoning": balance, "forecast": rate}
     return _make_prediction(item, dict.fromkeys(item.cue_reasons, 1.0), outcomes)

@@ -28,7 +28,7 @@ MANIFEST = "manifest.json"
 #: version of the folder's format; another one is refused
 FORMAT = 1
 #: beside what skops trusts by itself, the only type that a model file may hold
-TRUSTED_TYPES = ("imr_rationale.learning.model.StackedLogisticRegression",)
+TRUSTED_TYPES = ("imr_rationale.learning.estimators.StackedLogisticRegression",)
 ESTIMATORS = (
     *ROW_TEXTS,
     "sentence_roles",
@@ -107,7 +107,7 @@ def _write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def _round_figure(figure: Figure) -> dict[str, float | None]:
-    return {key: round(value, 4) if value == value else None for key, value in asdict(figure).items()}
+    return {key: round(value, 6) if value == value else None for key, value in asdict(figure).items()}
 
 
 def load_bundle(folder: Path) -> RationaleModel:

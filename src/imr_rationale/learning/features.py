@@ -12,7 +12,7 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 
 from imr_rationale.language.cues import (
     CUE_REASONS,
@@ -98,8 +98,8 @@ class ItemFeatures:
         the status of their place.
     forecast_words : str
         Treatment, summary and claims administrator's guideline: what is known before the decision.
-    cue_reasons : tuple of str
-        The reasons that the cue rules read, without any learning.
+    cue_reasons, reasoning_cue_reasons : tuple of str
+        The reasons that the cue rules read, without any learning: in the whole rationale, and outside its verdict.
     """
 
     rationale: str
@@ -109,6 +109,7 @@ class ItemFeatures:
     reasoning_words: str
     forecast_words: str
     cue_reasons: tuple[str, ...]
+    reasoning_cue_reasons: tuple[str, ...]
 
 
 def make_features(texts: Iterable[ItemText]) -> Iterator[ItemFeatures]:
@@ -122,7 +123,8 @@ def make_features(texts: Iterable[ItemText]) -> Iterator[ItemFeatures]:
             verdict_words=_make_verdict_words(doc),
             reasoning_words=_make_reasoning_words(scrub_verdict(doc)),
             forecast_words=_make_forecast_words(item),
-            cue_reasons=_read_cue_reasons(doc),
+            cue_reasons=_read_cue_reasons(doc.spans["cues"]),
+            reasoning_cue_reasons=_read_cue_reasons(_find_cues_outside_verdict(doc)),
         )
 
 
@@ -152,11 +154,16 @@ def _make_forecast_words(item: ItemText) -> str:
     return " ".join([*marked, normalize_text(item.summary or "")])
 
 
-def _read_cue_reasons(doc: Doc) -> tuple[str, ...]:
+def _find_cues_outside_verdict(doc: Doc) -> list[Span]:
+    inside = {i for span in doc.spans["verdict"] for i in range(span.start, span.end)}
+    return [span for span in doc.spans["cues"] if inside.isdisjoint(range(span.start, span.end))]
+
+
+def _read_cue_reasons(cues: Iterable[Span]) -> tuple[str, ...]:
     """Read reasons by rule alone: cues in sentences that speak of the patient."""
     found = {
         CUE_REASONS.get((concept, status))
-        for span in doc.spans["cues"]
+        for span in cues
         for concept, _, status in [span.label_.partition("|")]
         if not is_guideline_text(span.sent.text)
     }

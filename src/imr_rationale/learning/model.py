@@ -1,4 +1,4 @@
-"""The scikit-learn estimators: sentences first (role, verdict, reasons), then the item and its outcome."""
+"""A fitted model: sentences first (role, verdict, reasons), then the item and its outcome."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -9,14 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.special import expit, logit
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from imr_rationale.labels import OUTCOME_TASKS, OUTCOMES, POLARITY, REASONS, ROLES, Outcome
+from imr_rationale.labels import OUTCOME_TASKS, OUTCOMES, REASONS, ROLES
+from imr_rationale.learning.estimators import FINDING, ROLE_CODES, Floats, make_rank_features, make_role_context
 from imr_rationale.learning.features import ItemFeatures, SentenceRow, make_features
 from imr_rationale.records import (
     Evidence,
@@ -30,35 +25,19 @@ from imr_rationale.records import (
 
 __all__ = [
     "ROW_TEXTS",
+    "TASK_WORDS",
     "Config",
-    "ItemTarget",
     "RationaleModel",
     "Scores",
-    "SentenceTarget",
-    "StackedLogisticRegression",
-    "choose_thresholds",
-    "fit_model",
-    "fit_primary",
-    "make_rank_features",
-    "make_role_context",
-    "stack_item_scores",
+    "add_neighbours",
+    "make_row_texts",
+    "transform_rows",
 ]
 
-Floats = npt.NDArray[np.float64]
-_ROLE_CODES = tuple(ROLES)
-FINDING, GUIDELINE = _ROLE_CODES.index("F"), _ROLE_CODES.index("G")
-#: folds behind the role probabilities that the second role regression learns from
-INNER_FOLDS = 4
 #: text of a sentence row -> its n-grams
 ROW_TEXTS: Mapping[str, tuple[int, int]] = MappingProxyType(
     {"words": (1, 3), "statuses": (1, 1), "marks": (1, 1), "decided_marks": (1, 1), "neighbours": (1, 1)}
 )
-#: every so many items of the training set hide their outcome, so that reasons are also read without a verdict
-HIDE_EVERY = 4
-#: positives that the threshold shared by all labels counts for beside a label's own
-SHARED_WEIGHT = 100
-#: a reason below this probability is no candidate for the primary one
-CANDIDATE = 0.05
 #: what each outcome task reads of an item
 TASK_WORDS: Mapping[str, str] = MappingProxyType(
     {"verdict": "verdict_words", "reasoning": "reasoning_words", "forecast": "forecast_words"}
@@ -117,77 +96,6 @@ class Config:
 
 
 @dataclass(frozen=True, slots=True)
-class SentenceTarget:
-    """What an annotator says of one sentence."""
-
-    role: str
-    verdict: bool
-    reasons: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ItemTarget:
-    """What is to be learned of one item; `sentences` run parallel to the rows of its features."""
-
-    outcome: Outcome
-    sentences: tuple[SentenceTarget | None, ...]
-
-    @property
-    def reasons(self) -> frozenset[str]:
-        """Union of the sentences' reasons."""
-        return frozenset(reason for sentence in self.sentences if sentence for reason in sentence.reasons)
-
-
-class StackedLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """One logistic regression a label, kept as one coefficient matrix.
-
-    Gives what `OneVsRestClassifier` gives, twenty times faster on single documents.
-
-    Parameters
-    ----------
-    C : float
-        Inverse strength of regularisation.
-
-    Attributes
-    ----------
-    coef_ : ndarray of shape (n_labels, n_features)
-    intercept_ : ndarray of shape (n_labels,)
-        A label without a positive example gets the intercept of probability 0.
-    """
-
-    def __init__(self, C: float = 1.0) -> None:
-        self.C = C
-
-    def fit(
-        self, X: sp.csr_matrix, y: npt.NDArray[np.bool_], sample_weight: Floats | None = None
-    ) -> "StackedLogisticRegression":
-        """Fit one label after the other; `y` has shape (n_samples, n_labels)."""
-        rows = [self._fit_label(X, y[:, j], sample_weight) for j in range(y.shape[1])]
-        self.coef_ = round_coefficients(np.vstack([coef for coef, _ in rows]))
-        self.intercept_ = np.array([intercept for _, intercept in rows])
-        self.n_features_in_ = X.shape[1]
-        return self
-
-    def _fit_label(
-        self, X: sp.csr_matrix, y: npt.NDArray[np.bool_], sample_weight: Floats | None
-    ) -> tuple[Floats, float]:
-        if y.all() or not y.any():
-            return np.zeros(X.shape[1]), 30.0 if y.all() else -30.0
-        fitted = LogisticRegression(C=self.C, solver="liblinear", max_iter=1000, random_state=0)
-        fitted.fit(X, y, sample_weight=sample_weight)
-        return fitted.coef_[0], float(fitted.intercept_[0])
-
-    def predict_proba(self, X: sp.csr_matrix) -> Floats:
-        """Give probabilities of shape (n_samples, n_labels)."""
-        return np.asarray(expit(X @ self.coef_.T + self.intercept_), dtype=np.float64)
-
-
-def round_coefficients(coef: Floats) -> npt.NDArray[np.float32]:
-    """Keep three decimals in single precision: no figure moves, and the model file shrinks to a third."""
-    return np.round(coef, 3).astype(np.float32)
-
-
-@dataclass(frozen=True, slots=True)
 class Scores:
     """Probabilities for a batch of items; the sentences of all items stand below each other.
 
@@ -243,10 +151,10 @@ class RationaleModel:
         outcomes = {task: self._score_task(task, features) for task in OUTCOME_TASKS} if features else {}
         if rows:
             decisions = _read_decisions(features, outcomes["verdict"])
-            X = _transform_rows(self.estimators, rows, [decisions[i] for i in item_of_sentence])
+            X = transform_rows(self.estimators, rows, [decisions[i] for i in item_of_sentence])
             roles = _predict_roles(self.estimators, X, item_of_sentence)
             verdicts = np.asarray(self.estimators["sentence_verdicts"].predict_proba(X)[:, 0])
-            X_reasons = _add_neighbours(self.estimators, X, rows)
+            X_reasons = add_neighbours(self.estimators, X, rows)
             gate = roles[:, [FINDING]] ** self.config.gate
             reasons = np.asarray(self.estimators["sentence_reasons"].predict_proba(X_reasons)) * gate
         else:
@@ -295,7 +203,7 @@ class RationaleModel:
             reasons=reasons,
             primary_reason=self._choose_primary(reasons, scores, part, i) if reasons else None,
             sentences=tuple(
-                SentencePrediction(row.start_char, row.end_char, _ROLE_CODES[int(role)], bool(verdict >= 0.5))
+                SentencePrediction(row.start_char, row.end_char, ROLE_CODES[int(role)], bool(verdict >= 0.5))
                 for row, role, verdict in zip(
                     item.rows, scores.roles[part].argmax(axis=1), scores.verdicts[part], strict=True
                 )
@@ -333,83 +241,12 @@ def _decode_outcome(probability: float) -> OutcomePrediction:
     return OutcomePrediction(OUTCOMES[probability >= 0.5], round(probability, 4))
 
 
-def stack_item_scores(scores: Scores, n_items: int) -> Floats:
-    """Give each item's best sentence probability for each reason, shape (n_items, n_reasons)."""
-    stacked = np.zeros((n_items, len(REASONS)))
-    np.maximum.at(stacked, scores.item_of_sentence, scores.reasons)
-    return stacked
-
-
-def choose_thresholds(y_true: npt.NDArray[np.bool_], proba: Floats) -> tuple[float, ...]:
-    """Give for each label the threshold of best F1; call it with out-of-fold probabilities only.
-
-    Parameters
-    ----------
-    y_true, proba : ndarray of shape (n_items, n_labels)
-
-    Returns
-    -------
-    tuple of float
-        A label's own best threshold and the one that is best for all labels together, mixed by the label's number
-        of positives: a rare label does not get an extreme threshold by chance.
-    """
-    grid = np.arange(0.10, 0.71, 0.02)
-    predicted = proba[:, :, None] >= grid
-    hits = (predicted & y_true[:, :, None]).sum(axis=0)
-    support = y_true.sum(axis=0)
-    sizes = predicted.sum(axis=0) + support[:, None]
-    shared = grid[int((2 * hits.sum(axis=0) / np.maximum(sizes.sum(axis=0), 1)).argmax())]
-    own = grid[(2 * hits / np.maximum(sizes, 1)).argmax(axis=1)]
-    mixed = (support * own + SHARED_WEIGHT * shared) / (support + SHARED_WEIGHT)
-    return tuple(round(float(value), 3) for value in mixed)
-
-
 def _read_decisions(features: Sequence[ItemFeatures], verdict: Floats) -> list[str]:
     """Give what each rationale says was decided: "granted", "refused", or nothing."""
     return [
         ("granted" if p >= 0.5 else "refused") if item.verdict_words else ""
         for item, p in zip(features, verdict, strict=True)
     ]
-
-
-# ---------------------------------------------------------------- roles in context
-
-
-def make_role_context(proba: Floats, item_of_sentence: npt.NDArray[np.int64]) -> Floats:
-    """Describe each sentence by its own role probabilities in the company of its item's other sentences.
-
-    A fact is a finding or background by what stands around it: nothing but the verdict follows a finding,
-    guidelines come before it. The second regression reads products of the sentence's own log-probabilities with
-    its neighbours' probabilities, the expected numbers of findings and guideline sentences before and after it,
-    and its place.
-
-    Parameters
-    ----------
-    proba : ndarray of shape (n_sentences, n_roles)
-    item_of_sentence : ndarray of shape (n_sentences,)
-        Sorted.
-
-    Returns
-    -------
-    ndarray of shape (n_sentences, n_context)
-    """
-    n, n_roles = proba.shape
-    own = np.log(proba + 1e-3)
-    before = np.zeros((n, n_roles))
-    after = np.zeros((n, n_roles))
-    inside = item_of_sentence[1:] == item_of_sentence[:-1]
-    before[1:][inside] = proba[:-1][inside]
-    after[:-1][inside] = proba[1:][inside]
-    starts = np.searchsorted(item_of_sentence, item_of_sentence, side="left")
-    ends = np.searchsorted(item_of_sentence, item_of_sentence, side="right")
-    place = np.arange(n)
-    sums = np.vstack([np.zeros(n_roles), np.cumsum(proba, axis=0)])[:, [FINDING, GUIDELINE]]
-    counts = np.hstack([sums[place] - sums[starts], sums[ends] - sums[place + 1]])
-    relative = (place - starts) / np.maximum(ends - starts - 1, 1)
-    edges = np.column_stack([relative, place == starts, place == ends - 1])
-    company = np.hstack([before, after, np.clip(counts, 0, 1), np.clip(counts, 0, 3) / 3, edges])
-    products = (own[:, :, None] * company[:, None, :]).reshape(n, -1)
-    return np.hstack([own, company, products])
 
 
 def _predict_roles(estimators: Mapping[str, Any], X: sp.csr_matrix, item_of_sentence: npt.NDArray[np.int64]) -> Floats:
@@ -419,186 +256,7 @@ def _predict_roles(estimators: Mapping[str, Any], X: sp.csr_matrix, item_of_sent
     return np.asarray(estimators["roles_in_context"].predict_proba(context))
 
 
-# ---------------------------------------------------------------- primary reason
-
-
-def make_rank_features(reasons: Floats, roles: Floats, verdict: float) -> Floats:
-    """Describe each reason of one item as a candidate for the primary one.
-
-    Reviewers state the ground that decides first and return to it: what counts is the probability, whether the
-    reason speaks for the outcome, how often it is shown, how many findings stand before it, and its rivals.
-
-    Parameters
-    ----------
-    reasons : ndarray of shape (n_sentences, n_reasons)
-    roles : ndarray of shape (n_sentences, n_roles)
-    verdict : float
-        Probability of Overturned.
-
-    Returns
-    -------
-    ndarray of shape (n_reasons, n_features)
-    """
-    n, n_reasons = reasons.shape
-    best, where = reasons.max(axis=0), reasons.argmax(axis=0)
-    second = np.sort(reasons, axis=0)[-2] if n > 1 else np.zeros(n_reasons)
-    findings = roles[:, FINDING]
-    before = np.cumsum(findings) - findings
-    after = findings.sum() - before - findings
-    wanted = 1 if verdict >= 0.5 else -1
-    speaks = np.array([POLARITY[reason] in (wanted, 0) for reason in REASONS], dtype=np.float64)
-    speaking = best * speaks
-    top = np.sort(speaking)
-    rival = np.where(speaking == top[-1], top[-2], top[-1])
-    log_best = np.log(best + 1e-3)
-    return np.column_stack(
-        [
-            log_best,
-            best,
-            second,
-            reasons.sum(axis=0),
-            speaks,
-            log_best * speaks,
-            where / max(n - 1, 1),
-            before[where] / max(findings.sum(), 1e-6),
-            before[where] < 0.5,
-            after[where] < 0.5,
-            best - rival,
-            np.log(rival + 1e-3),
-            np.eye(n_reasons),
-        ]
-    )
-
-
-def fit_primary(
-    scores: Sequence[Scores], primaries: Sequence[Sequence[str]], weights: Sequence[float], config: Config
-) -> Any:
-    """Fit the choice of the primary reason on out-of-fold scores.
-
-    Parameters
-    ----------
-    scores, primaries, weights : sequences of the same length
-        Each batch's scores, the primary reason of each of its items, and the weight of its items.
-    """
-    X, y, heavy = [], [], []
-    for batch, names, weight in zip(scores, primaries, weights, strict=True):
-        edges = np.searchsorted(batch.item_of_sentence, np.arange(len(names) + 1))
-        for i, name in enumerate(names):
-            part = slice(edges[i], edges[i + 1])
-            if name in POLARITY and edges[i] < edges[i + 1]:
-                kept = np.flatnonzero(batch.reasons[part].max(axis=0) > CANDIDATE)
-                verdict = float(batch.outcomes["verdict"][i])
-                X.append(make_rank_features(batch.reasons[part], batch.roles[part], verdict)[kept])
-                y.append(kept == REASONS.index(name))
-                heavy.append(np.full(len(kept), weight))
-    ranker = make_pipeline(StandardScaler(), LogisticRegression(C=config.c_primary, max_iter=1000))
-    return ranker.fit(np.vstack(X), np.concatenate(y), logisticregression__sample_weight=np.concatenate(heavy))
-
-
-# ---------------------------------------------------------------- fitting
-
-
-def fit_model(
-    features: Sequence[ItemFeatures],
-    targets: Sequence[ItemTarget],
-    groups: npt.NDArray[np.int64],
-    weights: Floats,
-    config: Config,
-) -> RationaleModel:
-    """Fit the estimators that learn from sentences and texts; thresholds are a start, 0.25 each.
-
-    Parameters
-    ----------
-    features, targets : sequences of the same length
-    groups : ndarray of shape (n_items,)
-        Items of one group are never on both sides of an inner split.
-    weights : ndarray of shape (n_items,)
-    """
-    known = [
-        (i, row, sentence)
-        for i, (item, target) in enumerate(zip(features, targets, strict=True))
-        for row, sentence in zip(item.rows, target.sentences, strict=True)
-        if sentence is not None
-    ]
-    items = np.array([i for i, _, _ in known])
-    rows = [row for _, row, _ in known]
-    sentences = [sentence for _, _, sentence in known]
-    decisions = [_teach_decision(i, targets[i].outcome) for i in items]
-    estimators: dict[str, Any] = {
-        name: _fit_vectorizer(_make_row_texts(name, rows, decisions), groups[items], ngrams, config)
-        for name, ngrams in ROW_TEXTS.items()
-    }
-    X = _transform_rows(estimators, rows, decisions)
-    heavy = weights[items]
-    roles = np.array([sentence.role for sentence in sentences])
-    estimators |= _fit_roles(X, roles, items, groups[items], heavy, config)
-    verdicts = np.array([[sentence.verdict] for sentence in sentences])
-    estimators["sentence_verdicts"] = StackedLogisticRegression(config.c_verdict).fit(X, verdicts, heavy)
-    reasons = np.array([[reason in sentence.reasons for reason in REASONS] for sentence in sentences])
-    grounds = reasons.any(axis=1) | np.array([sentence.role == "F" for sentence in sentences])
-    X_reasons = _add_neighbours(estimators, X, rows)
-    estimators["sentence_reasons"] = StackedLogisticRegression(config.c_reasons).fit(
-        X_reasons[grounds], reasons[grounds], heavy[grounds]
-    )
-    overturned = np.array([[target.outcome == "Overturned"] for target in targets])
-    for task, attribute in TASK_WORDS.items():
-        words = [getattr(item, attribute) for item in features]
-        vectorizer = _fit_vectorizer(words, groups, (1, 1) if task == "reasoning" else (1, 2), config)
-        estimators[f"{task}_words"] = vectorizer
-        fitted = StackedLogisticRegression(getattr(config, f"c_outcome_{task}"))
-        estimators[task] = fitted.fit(vectorizer.transform(words), overturned, weights)
-    trained_rate = float(np.clip(np.average(overturned[:, 0], weights=weights), 0.001, 0.999))
-    return RationaleModel(config, estimators, (0.25,) * len(REASONS), trained_rate)
-
-
-def _fit_roles(
-    X: sp.csr_matrix,
-    roles: npt.NDArray[np.str_],
-    items: npt.NDArray[np.int64],
-    groups: npt.NDArray[np.int64],
-    weights: Floats,
-    config: Config,
-) -> dict[str, Any]:
-    """Fit the roles of sentences alone, then, on their out-of-fold probabilities, in context."""
-    y = np.array([_ROLE_CODES.index(role) for role in roles])
-    alone = LogisticRegression(C=config.c_role, max_iter=500)
-    folds = GroupKFold(n_splits=INNER_FOLDS)
-    proba = np.zeros((len(y), len(_ROLE_CODES)))
-    for train, test in folds.split(X, y, groups):
-        fitted = clone(alone).fit(X[train], y[train], sample_weight=weights[train])
-        proba[np.ix_(test, fitted.classes_)] = fitted.predict_proba(X[test])
-    in_context = make_pipeline(StandardScaler(), LogisticRegression(C=config.c_role_context, max_iter=1000))
-    alone.fit(X, y, sample_weight=weights)
-    alone.coef_ = round_coefficients(alone.coef_)
-    return {
-        "sentence_roles": alone,
-        "roles_in_context": in_context.fit(
-            make_role_context(proba, items), y, logisticregression__sample_weight=weights
-        ),
-    }
-
-
-def _fit_vectorizer(
-    texts: Sequence[str], groups: npt.NDArray[np.int64], ngram_range: tuple[int, int], config: Config
-) -> TfidfVectorizer:
-    """Fit on the n-grams that stand in at least `min_letters` groups of letters."""
-    options = {"token_pattern": r"\S+", "lowercase": False, "ngram_range": ngram_range}
-    counter = CountVectorizer(binary=True, **options)
-    counts = counter.fit_transform(texts)
-    _, index = np.unique(groups, return_inverse=True)
-    by_group = sp.csr_matrix((np.ones(len(texts)), (index, np.arange(len(texts))))) @ counts
-    spread = np.asarray((by_group > 0).sum(axis=0)).ravel()
-    kept = counter.get_feature_names_out()[spread >= config.min_letters]
-    return TfidfVectorizer(vocabulary=kept.tolist(), sublinear_tf=True, dtype=np.float32, **options).fit(texts)
-
-
-def _teach_decision(i: int, outcome: Outcome) -> str:
-    if i % HIDE_EVERY == 0:
-        return ""
-    return "granted" if outcome == "Overturned" else "refused"
-
-
-def _make_row_texts(name: str, rows: Sequence[SentenceRow], decisions: Sequence[str]) -> list[str]:
+def make_row_texts(name: str, rows: Sequence[SentenceRow], decisions: Sequence[str]) -> list[str]:
     """Give one text of each row; the decided marks say under which decision a mark stands."""
     if name != "decided_marks":
         return [getattr(row, name) for row in rows]
@@ -608,14 +266,16 @@ def _make_row_texts(name: str, rows: Sequence[SentenceRow], decisions: Sequence[
     ]
 
 
-def _transform_rows(
+def transform_rows(
     estimators: Mapping[str, Any], rows: Sequence[SentenceRow], decisions: Sequence[str]
 ) -> sp.csr_matrix:
+    """Give the features of sentences that roles and verdict flags are read from, shape (n_sentences, n_features)."""
     names = ("words", "statuses", "marks", "decided_marks")
     return sp.hstack(
-        [estimators[name].transform(_make_row_texts(name, rows, decisions)) for name in names], format="csr"
+        [estimators[name].transform(make_row_texts(name, rows, decisions)) for name in names], format="csr"
     )
 
 
-def _add_neighbours(estimators: Mapping[str, Any], X: sp.csr_matrix, rows: Sequence[SentenceRow]) -> sp.csr_matrix:
+def add_neighbours(estimators: Mapping[str, Any], X: sp.csr_matrix, rows: Sequence[SentenceRow]) -> sp.csr_matrix:
+    """Add what reasons are read from besides: the marks of the sentences before and after."""
     return sp.hstack([X, estimators["neighbours"].transform([row.neighbours for row in rows])], format="csr")

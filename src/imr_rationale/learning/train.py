@@ -20,17 +20,15 @@ from imr_rationale.learning.evaluate import (
     keep_distinct,
 )
 from imr_rationale.learning.features import ItemFeatures, make_features
-from imr_rationale.learning.model import (
-    Config,
+from imr_rationale.learning.fit import (
     ItemTarget,
-    RationaleModel,
-    Scores,
     SentenceTarget,
     choose_thresholds,
     fit_model,
     fit_primary,
     stack_item_scores,
 )
+from imr_rationale.learning.model import Config, RationaleModel, Scores
 from imr_rationale.learning.splits import group_items, make_folds
 from imr_rationale.records import ItemText, Prediction
 

@@ -28,8 +28,14 @@ TABLES: Mapping[tuple[str, str], str] = MappingProxyType(
             "real",
         ): "**The embedded model on real letters**, every distinct rationale once, the mean of the "
         "figures against each annotator; `annotators` is one annotator against the other",
-        ("champion", "letters_cv"): "**The champion on real letters**, cross-validated, against one annotator",
-        ("embedded", "corpus_cv"): "**The embedded model on the invented corpus**, cross-validated",
+        (
+            "champion",
+            "letters_cv",
+        ): "**The champion on real letters**, cross-validated, every distinct rationale once, against one annotator",
+        (
+            "embedded",
+            "corpus_cv",
+        ): "**The embedded model on the invented corpus**, cross-validated, every distinct rationale once",
     }
 )
 

@@ -1,0 +1,159 @@
+"""The one estimator of our own, and what the second stage reads: roles in context, reasons as candidates."""
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from scipy.special import expit
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
+
+from imr_rationale.labels import POLARITY, REASONS, ROLES
+
+__all__ = [
+    "FINDING",
+    "ROLE_CODES",
+    "Floats",
+    "StackedLogisticRegression",
+    "make_rank_features",
+    "make_role_context",
+    "round_coefficients",
+]
+
+Floats = npt.NDArray[np.float64]
+#: columns of role probabilities
+ROLE_CODES = tuple(ROLES)
+FINDING, GUIDELINE = ROLE_CODES.index("F"), ROLE_CODES.index("G")
+
+
+class StackedLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """One logistic regression a label, kept as one coefficient matrix.
+
+    Gives what `OneVsRestClassifier` gives, twenty times faster on single documents.
+
+    Parameters
+    ----------
+    C : float
+        Inverse strength of regularisation.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_labels, n_features)
+    intercept_ : ndarray of shape (n_labels,)
+        A label without a positive example gets the intercept of probability 0.
+    """
+
+    def __init__(self, C: float = 1.0) -> None:
+        self.C = C
+
+    def fit(
+        self, X: sp.csr_matrix, y: npt.NDArray[np.bool_], sample_weight: Floats | None = None
+    ) -> "StackedLogisticRegression":
+        """Fit one label after the other; `y` has shape (n_samples, n_labels)."""
+        rows = [self._fit_label(X, y[:, j], sample_weight) for j in range(y.shape[1])]
+        self.coef_ = round_coefficients(np.vstack([coef for coef, _ in rows]))
+        self.intercept_ = np.array([intercept for _, intercept in rows])
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def _fit_label(
+        self, X: sp.csr_matrix, y: npt.NDArray[np.bool_], sample_weight: Floats | None
+    ) -> tuple[Floats, float]:
+        if y.all() or not y.any():
+            return np.zeros(X.shape[1]), 30.0 if y.all() else -30.0
+        fitted = LogisticRegression(C=self.C, solver="liblinear", max_iter=1000, random_state=0)
+        fitted.fit(X, y, sample_weight=sample_weight)
+        return fitted.coef_[0], float(fitted.intercept_[0])
+
+    def predict_proba(self, X: sp.csr_matrix) -> Floats:
+        """Give probabilities of shape (n_samples, n_labels)."""
+        return np.asarray(expit(X @ self.coef_.T + self.intercept_), dtype=np.float64)
+
+
+def round_coefficients(coef: Floats) -> npt.NDArray[np.float32]:
+    """Keep three decimals in single precision: no figure moves, and the model file shrinks to a third."""
+    return np.round(coef, 3).astype(np.float32)
+
+
+def make_role_context(proba: Floats, item_of_sentence: npt.NDArray[np.int64]) -> Floats:
+    """Describe each sentence by its own role probabilities in the company of its item's other sentences.
+
+    A fact is a finding or background by what stands around it: nothing but the verdict follows a finding,
+    guidelines come before it. The second regression reads products of the sentence's own log-probabilities with
+    its neighbours' probabilities, the expected numbers of findings and guideline sentences before and after it,
+    and its place.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n_sentences, n_roles)
+    item_of_sentence : ndarray of shape (n_sentences,)
+        Sorted.
+
+    Returns
+    -------
+    ndarray of shape (n_sentences, n_context)
+    """
+    n, n_roles = proba.shape
+    own = np.log(proba + 1e-3)
+    before = np.zeros((n, n_roles))
+    after = np.zeros((n, n_roles))
+    inside = item_of_sentence[1:] == item_of_sentence[:-1]
+    before[1:][inside] = proba[:-1][inside]
+    after[:-1][inside] = proba[1:][inside]
+    starts = np.searchsorted(item_of_sentence, item_of_sentence, side="left")
+    ends = np.searchsorted(item_of_sentence, item_of_sentence, side="right")
+    place = np.arange(n)
+    sums = np.vstack([np.zeros(n_roles), np.cumsum(proba, axis=0)])[:, [FINDING, GUIDELINE]]
+    counts = np.hstack([sums[place] - sums[starts], sums[ends] - sums[place + 1]])
+    relative = (place - starts) / np.maximum(ends - starts - 1, 1)
+    edges = np.column_stack([relative, place == starts, place == ends - 1])
+    company = np.hstack([before, after, np.clip(counts, 0, 1), np.clip(counts, 0, 3) / 3, edges])
+    products = (own[:, :, None] * company[:, None, :]).reshape(n, -1)
+    return np.hstack([own, company, products])
+
+
+def make_rank_features(reasons: Floats, roles: Floats, verdict: float) -> Floats:
+    """Describe each reason of one item as a candidate for the primary one.
+
+    Reviewers state the ground that decides first and return to it: what counts is the probability, whether the
+    reason speaks for the outcome, how often it is shown, how many findings stand before it, and its rivals.
+
+    Parameters
+    ----------
+    reasons : ndarray of shape (n_sentences, n_reasons)
+    roles : ndarray of shape (n_sentences, n_roles)
+    verdict : float
+        Probability of Overturned.
+
+    Returns
+    -------
+    ndarray of shape (n_reasons, n_features)
+    """
+    n, n_reasons = reasons.shape
+    best, where = reasons.max(axis=0), reasons.argmax(axis=0)
+    second = np.sort(reasons, axis=0)[-2] if n > 1 else np.zeros(n_reasons)
+    findings = roles[:, FINDING]
+    before = np.cumsum(findings) - findings
+    after = findings.sum() - before - findings
+    wanted = 1 if verdict >= 0.5 else -1
+    speaks = np.array([POLARITY[reason] in (wanted, 0) for reason in REASONS], dtype=np.float64)
+    speaking = best * speaks
+    top = np.sort(speaking)
+    rival = np.where(speaking == top[-1], top[-2], top[-1])
+    log_best = np.log(best + 1e-3)
+    return np.column_stack(
+        [
+            log_best,
+            best,
+            second,
+            reasons.sum(axis=0),
+            speaks,
+            log_best * speaks,
+            where / max(n - 1, 1),
+            before[where] / max(findings.sum(), 1e-6),
+            before[where] < 0.5,
+            after[where] < 0.5,
+            best - rival,
+            np.log(rival + 1e-3),
+            np.eye(n_reasons),
+        ]
+    )

@@ -1,0 +1,232 @@
+"""Fit every estimator of a model: first on sentences and texts, then on out-of-fold scores."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from sklearn.base import clone
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from imr_rationale.labels import POLARITY, REASONS, Outcome
+from imr_rationale.learning.estimators import (
+    ROLE_CODES,
+    Floats,
+    StackedLogisticRegression,
+    make_rank_features,
+    make_role_context,
+    round_coefficients,
+)
+from imr_rationale.learning.features import ItemFeatures
+from imr_rationale.learning.model import (
+    ROW_TEXTS,
+    TASK_WORDS,
+    Config,
+    RationaleModel,
+    Scores,
+    add_neighbours,
+    make_row_texts,
+    transform_rows,
+)
+
+__all__ = [
+    "ItemTarget",
+    "SentenceTarget",
+    "choose_thresholds",
+    "fit_model",
+    "fit_primary",
+    "stack_item_scores",
+]
+
+#: folds behind the role probabilities that the second role regression learns from
+INNER_FOLDS = 4
+#: every so many items of the training set hide their outcome, so that reasons are also read without a verdict
+HIDE_EVERY = 4
+#: positives that the threshold shared by all labels counts for beside a label's own
+SHARED_WEIGHT = 100
+#: a reason below this probability is no candidate for the primary one
+CANDIDATE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceTarget:
+    """What an annotator says of one sentence."""
+
+    role: str
+    verdict: bool
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemTarget:
+    """What is to be learned of one item; `sentences` run parallel to the rows of its features."""
+
+    outcome: Outcome
+    sentences: tuple[SentenceTarget | None, ...]
+
+    @property
+    def reasons(self) -> frozenset[str]:
+        """Union of the sentences' reasons."""
+        return frozenset(reason for sentence in self.sentences if sentence for reason in sentence.reasons)
+
+
+def fit_model(
+    features: Sequence[ItemFeatures],
+    targets: Sequence[ItemTarget],
+    groups: npt.NDArray[np.int64],
+    weights: Floats,
+    config: Config,
+) -> RationaleModel:
+    """Fit the estimators that learn from sentences and texts; thresholds are a start, 0.25 each.
+
+    Parameters
+    ----------
+    features, targets : sequences of the same length
+    groups : ndarray of shape (n_items,)
+        Items of one group are never on both sides of an inner split.
+    weights : ndarray of shape (n_items,)
+    """
+    known = [
+        (i, row, sentence)
+        for i, (item, target) in enumerate(zip(features, targets, strict=True))
+        for row, sentence in zip(item.rows, target.sentences, strict=True)
+        if sentence is not None
+    ]
+    items = np.array([i for i, _, _ in known])
+    rows = [row for _, row, _ in known]
+    sentences = [sentence for _, _, sentence in known]
+    decisions = [_teach_decision(i, targets[i].outcome) for i in items]
+    estimators: dict[str, Any] = {
+        name: _fit_vectorizer(make_row_texts(name, rows, decisions), groups[items], ngrams, config)
+        for name, ngrams in ROW_TEXTS.items()
+    }
+    X = transform_rows(estimators, rows, decisions)
+    heavy = weights[items]
+    roles = np.array([sentence.role for sentence in sentences])
+    estimators |= _fit_roles(X, roles, items, groups[items], heavy, config)
+    verdicts = np.array([[sentence.verdict] for sentence in sentences])
+    estimators["sentence_verdicts"] = StackedLogisticRegression(config.c_verdict).fit(X, verdicts, heavy)
+    reasons = np.array([[reason in sentence.reasons for reason in REASONS] for sentence in sentences])
+    grounds = reasons.any(axis=1) | np.array([sentence.role == "F" for sentence in sentences])
+    X_reasons = add_neighbours(estimators, X, rows)
+    estimators["sentence_reasons"] = StackedLogisticRegression(config.c_reasons).fit(
+        X_reasons[grounds], reasons[grounds], heavy[grounds]
+    )
+    overturned = np.array([[target.outcome == "Overturned"] for target in targets])
+    for task, attribute in TASK_WORDS.items():
+        words = [getattr(item, attribute) for item in features]
+        vectorizer = _fit_vectorizer(words, groups, (1, 1) if task == "reasoning" else (1, 2), config)
+        estimators[f"{task}_words"] = vectorizer
+        fitted = StackedLogisticRegression(getattr(config, f"c_outcome_{task}"))
+        estimators[task] = fitted.fit(vectorizer.transform(words), overturned, weights)
+    trained_rate = float(np.clip(np.average(overturned[:, 0], weights=weights), 0.001, 0.999))
+    return RationaleModel(config, estimators, (0.25,) * len(REASONS), trained_rate)
+
+
+def _fit_roles(
+    X: sp.csr_matrix,
+    roles: npt.NDArray[np.str_],
+    items: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int64],
+    weights: Floats,
+    config: Config,
+) -> dict[str, Any]:
+    """Fit the roles of sentences alone, then, on their out-of-fold probabilities, in context."""
+    y = np.array([ROLE_CODES.index(role) for role in roles])
+    alone = LogisticRegression(C=config.c_role, max_iter=500)
+    folds = GroupKFold(n_splits=INNER_FOLDS)
+    proba = np.zeros((len(y), len(ROLE_CODES)))
+    for train, test in folds.split(X, y, groups):
+        fitted = clone(alone).fit(X[train], y[train], sample_weight=weights[train])
+        proba[np.ix_(test, fitted.classes_)] = fitted.predict_proba(X[test])
+    in_context = make_pipeline(StandardScaler(), LogisticRegression(C=config.c_role_context, max_iter=1000))
+    alone.fit(X, y, sample_weight=weights)
+    alone.coef_ = round_coefficients(alone.coef_)
+    return {
+        "sentence_roles": alone,
+        "roles_in_context": in_context.fit(
+            make_role_context(proba, items), y, logisticregression__sample_weight=weights
+        ),
+    }
+
+
+def _fit_vectorizer(
+    texts: Sequence[str], groups: npt.NDArray[np.int64], ngram_range: tuple[int, int], config: Config
+) -> TfidfVectorizer:
+    """Fit on the n-grams that stand in at least `min_letters` groups of letters."""
+    options = {"token_pattern": r"\S+", "lowercase": False, "ngram_range": ngram_range}
+    counter = CountVectorizer(binary=True, **options)
+    counts = counter.fit_transform(texts)
+    _, index = np.unique(groups, return_inverse=True)
+    by_group = sp.csr_matrix((np.ones(len(texts)), (index, np.arange(len(texts))))) @ counts
+    spread = np.asarray((by_group > 0).sum(axis=0)).ravel()
+    kept = counter.get_feature_names_out()[spread >= config.min_letters]
+    return TfidfVectorizer(vocabulary=kept.tolist(), sublinear_tf=True, dtype=np.float32, **options).fit(texts)
+
+
+def _teach_decision(i: int, outcome: Outcome) -> str:
+    if i % HIDE_EVERY == 0:
+        return ""
+    return "granted" if outcome == "Overturned" else "refused"
+
+
+def fit_primary(
+    scores: Sequence[Scores], primaries: Sequence[Sequence[str]], weights: Sequence[float], config: Config
+) -> Any:
+    """Fit the choice of the primary reason on out-of-fold scores.
+
+    Parameters
+    ----------
+    scores, primaries, weights : sequences of the same length
+        Each batch's scores, the primary reason of each of its items, and the weight of its items.
+    """
+    X, y, heavy = [], [], []
+    for batch, names, weight in zip(scores, primaries, weights, strict=True):
+        edges = np.searchsorted(batch.item_of_sentence, np.arange(len(names) + 1))
+        for i, name in enumerate(names):
+            part = slice(edges[i], edges[i + 1])
+            if name in POLARITY and edges[i] < edges[i + 1]:
+                kept = np.flatnonzero(batch.reasons[part].max(axis=0) > CANDIDATE)
+                verdict = float(batch.outcomes["verdict"][i])
+                X.append(make_rank_features(batch.reasons[part], batch.roles[part], verdict)[kept])
+                y.append(kept == REASONS.index(name))
+                heavy.append(np.full(len(kept), weight))
+    ranker = make_pipeline(StandardScaler(), LogisticRegression(C=config.c_primary, max_iter=1000))
+    return ranker.fit(np.vstack(X), np.concatenate(y), logisticregression__sample_weight=np.concatenate(heavy))
+
+
+def stack_item_scores(scores: Scores, n_items: int) -> Floats:
+    """Give each item's best sentence probability for each reason, shape (n_items, n_reasons)."""
+    stacked = np.zeros((n_items, len(REASONS)))
+    np.maximum.at(stacked, scores.item_of_sentence, scores.reasons)
+    return stacked
+
+
+def choose_thresholds(y_true: npt.NDArray[np.bool_], proba: Floats) -> tuple[float, ...]:
+    """Give for each label the threshold of best F1; call it with out-of-fold probabilities only.
+
+    Parameters
+    ----------
+    y_true, proba : ndarray of shape (n_items, n_labels)
+
+    Returns
+    -------
+    tuple of float
+        A label's own best threshold and the one that is best for all labels together, mixed by the label's number
+        of positives: a rare label does not get an extreme threshold by chance.
+    """
+    grid = np.arange(0.10, 0.71, 0.02)
+    predicted = proba[:, :, None] >= grid
+    hits = (predicted & y_true[:, :, None]).sum(axis=0)
+    support = y_true.sum(axis=0)
+    sizes = predicted.sum(axis=0) + support[:, None]
+    shared = grid[int((2 * hits.sum(axis=0) / np.maximum(sizes.sum(axis=0), 1)).argmax())]
+    own = grid[(2 * hits / np.maximum(sizes, 1)).argmax(axis=1)]
+    mixed = (support * own + SHARED_WEIGHT * shared) / (support + SHARED_WEIGHT)
+    return tuple(round(float(value), 3) for value in mixed)
