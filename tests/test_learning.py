@@ -294,6 +294,18 @@ def test_make_role_context_stays_inside_the_item() -> None:
     np.testing.assert_allclose(whole[:4], make_role_context(proba[:4], items[:4]))
 
 
+def test_roles_missing_from_the_training_set_get_no_probability(tiny_data: TrainingSet) -> None:
+    targets = [
+        replace(t, sentences=tuple(s and replace(s, role="G" if s.role == "P" else s.role) for s in t.sentences))
+        for t in tiny_data.targets
+    ]
+    model = fit_model(tiny_data.features, targets, tiny_data.groups, np.ones(len(tiny_data)), TINY)
+    roles = model.score(tiny_data.features[:20]).roles
+    assert roles.shape[1] == 5
+    assert not roles[:, 4].any()
+    np.testing.assert_allclose(roles.sum(axis=1), 1)
+
+
 def test_make_rank_features_prefers_reasons_that_speak_for_the_outcome() -> None:
     reasons = np.zeros((2, len(REASONS)))
     reasons[0, REASONS.index("safety_risk")] = reasons[1, REASONS.index("guideline_met")] = 0.9

@@ -251,9 +251,15 @@ def _read_decisions(features: Sequence[ItemFeatures], verdict: Floats) -> list[s
 
 def _predict_roles(estimators: Mapping[str, Any], X: sp.csr_matrix, item_of_sentence: npt.NDArray[np.int64]) -> Floats:
     """Give role probabilities in the order of `ROLES`."""
-    alone = np.asarray(estimators["sentence_roles"].predict_proba(X))
-    context = make_role_context(alone, item_of_sentence)
-    return np.asarray(estimators["roles_in_context"].predict_proba(context))
+    alone = _spread_roles(estimators["sentence_roles"], X)
+    return _spread_roles(estimators["roles_in_context"], make_role_context(alone, item_of_sentence))
+
+
+def _spread_roles(estimator: Any, X: Any) -> Floats:
+    """Give one column a role, 0 for a role that the training set does not hold."""
+    proba = np.zeros((X.shape[0], len(ROLE_CODES)))
+    proba[:, estimator.classes_] = estimator.predict_proba(X)
+    return proba
 
 
 def make_row_texts(name: str, rows: Sequence[SentenceRow], decisions: Sequence[str]) -> list[str]:

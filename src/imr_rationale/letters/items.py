@@ -15,20 +15,20 @@ OUTCOME_RE = re.compile(r"(?:^|(?P<colon>:)) ?(?P<outcome>Upheld|Overturned)\.?$
 
 ORIGINAL_RE = re.compile(r"^(?P<original>.*?),? (?:was|were|is) the original requests?\b\.?", re.IGNORECASE)
 AUTHORIZED_RES = (
-    # "Acupuncture 6 sessions was authorized by the Claims Administrator."
+    # "Massage 4 visits was authorized by the Claims Administrator."
     re.compile(
         r"original requests?\. ?(?P<authorized>.+?),? (?:was|were|has been|have been) (?:authorized|approved|certified)"
         r" by the Claims Administrator",
         re.IGNORECASE,
     ),
-    # "The Claims Administrator authorized a bath chair for 1 month, leaving the original request IMR eligible."
+    # "The Claims Administrator authorized a cane for 2 weeks, leaving the original request IMR eligible."
     re.compile(
         r"The Claims Administrator (?:authorized|approved|certified) (?P<authorized>.+?)"
         r"(?:,? leaving the (?:original|remaining)|\. (?=The (?:original|remaining)))",
         re.IGNORECASE,
     ),
 )
-# "The remaining IMR eligible portion of the original request, Acupuncture 12 sessions is: Upheld"
+# "The remaining IMR eligible portion of the original request, Massage 8 visits is: Upheld"
 DISPUTED_RE = re.compile(r".*the original requests?,? (?P<disputed>.+?)(?:,? (?:is|are))?$", re.IGNORECASE)
 ELIGIBLE_RE = re.compile(r"IMR[- ]eligible|the original request", re.IGNORECASE)
 LABEL_END_RE = re.compile(r"[^:\n]{0,60}:(?:\s|\*\*|</?b>)*")
