@@ -124,3 +124,9 @@ def test_requirements_are_hashed_and_name_no_address() -> None:
         assert "://" not in text
         for block in re.split(r"\n(?=[a-z])", text.split("\n", 2)[2]):
             assert "--hash=sha256:" in block, block.split("\n")[0]
+
+
+def test_champion_is_small_enough_to_ship() -> None:
+    files = list((ROOT / "models" / "champion").iterdir())
+    assert {path.name for path in files} == {"manifest.json", "model.skops"}
+    assert sum(path.stat().st_size for path in files) < 5_000_000

@@ -16,8 +16,11 @@ from types import MappingProxyType
 from typing import Any
 from zipfile import BadZipFile
 
+from sklearn.feature_extraction.text import TfidfVectorizer
+
 from imr_rationale.errors import ModelError
 from imr_rationale.labels import OUTCOME_TASKS, REASONS, ROLES
+from imr_rationale.learning.estimators import make_vectorizer
 from imr_rationale.learning.evaluate import Figure
 from imr_rationale.learning.model import ROW_TEXTS, Config, RationaleModel
 
@@ -59,7 +62,8 @@ def save_bundle(
     """
     import skops.io
 
-    payload = skops.io.dumps(dict(model.estimators), compression=8, compresslevel=9)
+    parts = {name: _pack(estimator) for name, estimator in model.estimators.items()}
+    payload = skops.io.dumps(parts, compression=8, compresslevel=9)
     manifest = {
         "format": FORMAT,
         "package": metadata.version("imr-rationale"),
@@ -110,6 +114,26 @@ def _round_figure(figure: Figure) -> dict[str, float | None]:
     return {key: round(value, 6) if value == value else None for key, value in asdict(figure).items()}
 
 
+def _pack(estimator: Any) -> Any:
+    """Write a vectorizer as its terms in one string: as a dictionary, loading them takes seconds."""
+    if not isinstance(estimator, TfidfVectorizer):
+        return estimator
+    return {
+        "terms": "\n".join(estimator.get_feature_names_out()),
+        "idf": estimator.idf_,
+        "ngram_range": list(estimator.ngram_range),
+    }
+
+
+def _unpack(part: Any) -> Any:
+    if not isinstance(part, dict):
+        return part
+    low, high = part["ngram_range"]
+    vectorizer = make_vectorizer(part["terms"].split("\n"), (low, high))
+    vectorizer.idf_ = part["idf"]
+    return vectorizer
+
+
 def load_bundle(folder: Path) -> RationaleModel:
     """Read a model back.
 
@@ -144,12 +168,13 @@ def _load_estimators(payload: bytes, path: Path) -> Mapping[str, object]:
         unknown = set(skops.io.get_untrusted_types(data=payload)) - set(TRUSTED_TYPES)
         if unknown:
             raise ModelError(f"{path}: holds types that are not on the allow-list: {', '.join(sorted(unknown))}")
-        estimators = skops.io.loads(payload, trusted=list(TRUSTED_TYPES))
+        parts = skops.io.loads(payload, trusted=list(TRUSTED_TYPES))
+        estimators = {name: _unpack(part) for name, part in parts.items()}
     except UntrustedTypesFoundException as error:
         raise ModelError(f"{path}: holds types that are not on the allow-list: {error}") from error
     except (BadZipFile, OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise ModelError(f"{path}: no model file ({type(error).__name__}: {error})") from error
-    if not isinstance(estimators, dict) or set(estimators) != set(ESTIMATORS):
+    if set(estimators) != set(ESTIMATORS):
         raise ModelError(f"{path}: holds other parts than {', '.join(ESTIMATORS)}")
     return MappingProxyType(estimators)
 

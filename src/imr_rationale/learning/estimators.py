@@ -1,10 +1,13 @@
 """The one estimator of our own, and what the second stage reads: roles in context, reasons as candidates."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from imr_rationale.labels import POLARITY, REASONS, ROLES
@@ -16,6 +19,7 @@ __all__ = [
     "StackedLogisticRegression",
     "make_rank_features",
     "make_role_context",
+    "make_vectorizer",
     "round_coefficients",
 ]
 
@@ -23,6 +27,18 @@ Floats = npt.NDArray[np.float64]
 #: columns of role probabilities
 ROLE_CODES = tuple(ROLES)
 FINDING, GUIDELINE = ROLE_CODES.index("F"), ROLE_CODES.index("G")
+
+
+def make_vectorizer(terms: Sequence[str], ngram_range: tuple[int, int]) -> TfidfVectorizer:
+    """Make a vectorizer of normalised text, words apart by white space, with `terms` as its columns."""
+    return TfidfVectorizer(
+        token_pattern=r"\S+",
+        lowercase=False,
+        ngram_range=ngram_range,
+        sublinear_tf=True,
+        dtype=np.float32,
+        vocabulary={term: i for i, term in enumerate(terms)},
+    )
 
 
 class StackedLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]

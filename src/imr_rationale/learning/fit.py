@@ -21,6 +21,7 @@ from imr_rationale.learning.estimators import (
     StackedLogisticRegression,
     make_rank_features,
     make_role_context,
+    make_vectorizer,
     round_coefficients,
 )
 from imr_rationale.learning.features import ItemFeatures
@@ -160,14 +161,13 @@ def _fit_vectorizer(
     texts: Sequence[str], groups: npt.NDArray[np.int64], ngram_range: tuple[int, int], config: Config
 ) -> TfidfVectorizer:
     """Fit on the n-grams that stand in at least `min_letters` groups of letters."""
-    options = {"token_pattern": r"\S+", "lowercase": False, "ngram_range": ngram_range}
-    counter = CountVectorizer(binary=True, **options)
+    counter = CountVectorizer(token_pattern=r"\S+", lowercase=False, ngram_range=ngram_range, binary=True)
     counts = counter.fit_transform(texts)
     _, index = np.unique(groups, return_inverse=True)
     by_group = sp.csr_matrix((np.ones(len(texts)), (index, np.arange(len(texts))))) @ counts
     spread = np.asarray((by_group > 0).sum(axis=0)).ravel()
     kept = counter.get_feature_names_out()[spread >= config.min_letters]
-    return TfidfVectorizer(vocabulary=kept.tolist(), sublinear_tf=True, dtype=np.float32, **options).fit(texts)
+    return make_vectorizer(kept.tolist(), ngram_range).fit(texts)
 
 
 def _teach_decision(i: int, outcome: Outcome) -> str:
