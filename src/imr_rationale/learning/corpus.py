@@ -4,12 +4,14 @@ The format of an annotated file is described in data/README.md.
 """
 
 import hashlib
+import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
-from imr_rationale.errors import AnnotationError
+from imr_rationale.errors import AnnotationError, ImrError
 from imr_rationale.labels import NONE_STATED, OUTCOMES, POLARITY, REASONS, ROLES, Outcome
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "digest_files",
     "read_corpus",
     "read_corpus_file",
+    "read_json_lines",
     "validate_corpus",
 ]
 
@@ -44,6 +47,8 @@ ERAS = ("2013-2015", "2016-2017", "2018+")
 
 LETTER_KEYS = ("style", "era", "specialty", "age", "sex", "summary")
 ITEM_KEYS = ("treatment", "category", "outcome", "ca_guideline", "reviewer_guideline", "primary")
+
+T = TypeVar("T")
 
 # "=== letter CM99-0100001"
 LETTER_RE = re.compile(r"=== letter (?P<id>\S+)$")
@@ -225,6 +230,31 @@ def _make_sentences(path: Path, rows: Iterable[tuple[int, str, re.Match[str]]]) 
             raise AnnotationError(f"{path}:{line}: unknown reason {unknown[0]!r}; known: {', '.join(REASONS)}")
         yield AnnotatedSentence(start, start + len(text), text, match["role"], match["verdict"] == "1", reasons)
         start += len(text) + 1
+
+
+def read_json_lines(path: Path, make: Callable[[dict[str, Any]], T], *, missing: str) -> tuple[T, ...]:
+    """Read one record a line with `make`; blank lines are passed over.
+
+    Raises
+    ------
+    AnnotationError
+        The file is missing or empty, or a line is not what `make` reads; the message names the line and says what is
+        `missing`.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise AnnotationError(f"{path}: {error.strerror or error}") from error
+    records = []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                records.append(make(json.loads(line)))
+            except (KeyError, TypeError, ValueError, ImrError) as error:
+                raise AnnotationError(f"{path}:{number}: {missing} ({error!r})") from error
+    if not records:
+        raise AnnotationError(f"{path}: {missing}")
+    return tuple(records)
 
 
 def validate_corpus(letters: Sequence[AnnotatedLetter]) -> Iterator[str]:

@@ -4,7 +4,6 @@ Each figure is the mean over annotators; its interval comes from a bootstrap ove
 one letter are not independent. Every distinct rationale counts once, so that boilerplate does not weigh double.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from imr_rationale.errors import AnnotationError
 from imr_rationale.labels import NONE_STATED, OUTCOME_TASKS, OUTCOMES, REASONS, Outcome
+from imr_rationale.learning.corpus import read_json_lines
 from imr_rationale.records import Prediction
 
 __all__ = [
@@ -102,20 +101,7 @@ def read_gold(path: Path) -> tuple[GoldItem, ...]:
     AnnotationError
         The file is missing or a line breaks the format; the message names the line.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise AnnotationError(f"{path}: {error.strerror or error}") from error
-    items = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                items.append(_make_gold_item(json.loads(line)))
-            except (KeyError, TypeError, ValueError) as error:
-                raise AnnotationError(f"{path}:{number}: no annotated item ({error!r})") from error
-    if not items:
-        raise AnnotationError(f"{path}: no annotated item")
-    return tuple(items)
+    return read_json_lines(path, _make_gold_item, missing="no annotated item")
 
 
 def _make_gold_item(row: Mapping[str, object]) -> GoldItem:

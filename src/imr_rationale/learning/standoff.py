@@ -6,15 +6,14 @@ letters is in the file, and a letter whose text has changed is refused.
 """
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imr_rationale.errors import AnnotationError, ImrError
+from imr_rationale.errors import AnnotationError
 from imr_rationale.labels import NONE_STATED, ROLES, Outcome, check_reasons
-from imr_rationale.learning.corpus import AnnotatedItem, AnnotatedLetter, AnnotatedSentence
+from imr_rationale.learning.corpus import AnnotatedItem, AnnotatedLetter, AnnotatedSentence, read_json_lines
 from imr_rationale.letters.layout import read_letter
 from imr_rationale.letters.sources import find_files
 from imr_rationale.records import Item, Letter
@@ -46,20 +45,7 @@ def read_annotations(path: Path) -> tuple[StandoffItem, ...]:
     AnnotationError
         The file is missing, or a line breaks the format; the message names the line.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise AnnotationError(f"{path}: {error.strerror or error}") from error
-    items = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                items.append(_make_item(json.loads(line)))
-            except (KeyError, TypeError, ValueError, ImrError) as error:
-                raise AnnotationError(f"{path}:{number}: no stand-off annotation ({error!r})") from error
-    if not items:
-        raise AnnotationError(f"{path}: no stand-off annotation")
-    return tuple(items)
+    return read_json_lines(path, _make_item, missing="no stand-off annotation")
 
 
 def _make_item(row: Mapping[str, Any]) -> StandoffItem:
