@@ -30,7 +30,7 @@ readme: .venv/dev
 	$(BIN)/python -m imr_rationale.serving.report README.md data/README.md
 
 checksums:
-	cd data && sha256sum corpus/*.txt > SHA256SUMS
+	cd data && sha256sum corpus/*.txt heldout/*.txt > SHA256SUMS
 
 clean:
 	rm -rf .venv

@@ -15,6 +15,7 @@ from imr_rationale.learning.train import TrainingResult, TrainingSet, make_train
 TINY = Config(n_splits=2, n_bootstrap=40)
 ROOT = Path(__file__).parents[1]
 CORPUS = ROOT / "data" / "corpus"
+HELDOUT = ROOT / "data" / "heldout"
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 

@@ -50,6 +50,67 @@ def test_negation_flips_the_reason(refusing: str, granting: str, label: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("unknown", "absent", "label"),
+    [
+        pytest.param(
+            "However, the neurological examination was not submitted for review.",
+            "However, the neurological examination was normal with no deficit.",
+            "no_clinical_indication",
+            id="examination",
+        ),
+        pytest.param(
+            "However, the radiology report was not included in the records provided.",
+            "However, there were no red flags noted on examination.",
+            "no_clinical_indication",
+            id="report",
+        ),
+    ],
+)
+def test_what_is_unknown_is_not_absent(unknown: str, absent: str, label: str) -> None:
+    recital = "The guidelines recommend imaging when neurological deficits are present."
+    assert "insufficient_documentation" in labels(predict(f"{recital} {unknown} {REQUEST}"))
+    found = labels(predict(f"{recital} {absent} {REQUEST}"))
+    assert label in found
+    assert "insufficient_documentation" not in found
+
+
+PARAPHRASES = {
+    "no_functional_improvement": (
+        "However, there was no evidence of functional improvement from the previous sessions.",
+        "The records do not show any functional gains with the earlier therapy.",
+        "There is no documentation of objective benefit from the visits already completed.",
+    ),
+    "conservative_care_not_exhausted": (
+        "There is no evidence that the patient has failed first-line medication.",
+        "The records do not indicate a trial of conservative treatment.",
+        "However, there was a lack of documentation of failed oral medications.",
+    ),
+    "exceeds_guideline_quantity": (
+        "The request for 18 visits exceeds the guideline recommendation.",
+        "The requested number of sessions is in excess of what the guidelines recommend.",
+        "However, the requested 12 sessions would exceed the recommended initial trial.",
+    ),
+    "duplicative_service": (
+        "The patient already had an MRI of the same region, and there has been no change since.",
+        "This request would be duplicative, as an MRI was done two months ago.",
+        "The patient was recently approved for the same consultation, so this request is duplicative.",
+    ),
+    "not_recommended": (
+        "In this case, the guidelines do not recommend this treatment for the patient's condition.",
+        "As this compound contains a drug that is not recommended, it is not supported for this patient.",
+        "Given that the guidelines do not recommend this treatment, the request is not supported.",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("label", "sentence"), [(label, sentence) for label, sentences in PARAPHRASES.items() for sentence in sentences]
+)
+def test_paraphrases_give_the_same_reason(label: str, sentence: str) -> None:
+    assert label in labels(predict(f"{sentence} {REQUEST}"))
+
+
+@pytest.mark.parametrize(
     "recital",
     [
         "The MTUS recommends up to 10 visits of physical therapy over 8 weeks.",
@@ -71,7 +132,12 @@ def test_the_verdict_removed_keeps_the_reason(label: str, sentence: str) -> None
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("Mr. Ortiz was seen on 01/04/2016.", "Ms. Haddad was seen on 11/23/2014."), ("He took 20 mg.", "He took 45 mg.")],
+    [
+        pytest.param("Mr. Ortiz was seen.", "Ms. Haddad was seen.", id="name"),
+        pytest.param("The patient was seen on 01/04/2016.", "The patient was seen on 11/23/2014.", id="date"),
+        pytest.param("He took 20 mg.", "He took 45 mg.", id="amount"),
+        pytest.param("Pain was 4/10 in May.", "Pain was 7/10 in October.", id="score"),
+    ],
 )
 def test_names_dates_and_amounts_change_nothing(one: str, other: str) -> None:
     rest = f"{OBJECTS['no_functional_improvement']} {REQUEST}"

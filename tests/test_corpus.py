@@ -1,13 +1,17 @@
 """The embedded corpus is sound, and the reader names what is wrong with another."""
 
 import hashlib
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from conftest import CORPUS, ROOT
+from conftest import CORPUS, HELDOUT, ROOT
 from imr_rationale.errors import AnnotationError
+from imr_rationale.labels import REASONS
 from imr_rationale.learning.corpus import AnnotatedLetter, digest_files, read_corpus, read_corpus_file, validate_corpus
+from imr_rationale.learning.features import normalize_text
+from imr_rationale.learning.splits import group_items
 
 GOOD = """=== letter CM99-0000001
 style: terse
@@ -37,11 +41,27 @@ def write(tmp_path: Path, text: str) -> Path:
 def test_embedded_corpus_is_valid(corpus: tuple[AnnotatedLetter, ...]) -> None:
     assert list(validate_corpus(corpus)) == []
     assert {letter.id[:4] for letter in corpus} == {"CM99"}
+    assert len([item for letter in corpus for item in letter.items]) >= 2000
+    counts = Counter(reason for letter in corpus for item in letter.items for reason in item.reasons)
+    assert min(counts[reason] for reason in REASONS) >= 150
+
+
+def test_heldout_letters_are_other_writers_and_share_no_text_with_the_corpus(
+    corpus: tuple[AnnotatedLetter, ...],
+) -> None:
+    heldout = read_corpus(HELDOUT)
+    n_corpus, n_heldout = (sum(len(letter.items) for letter in letters) for letters in (corpus, heldout))
+    assert n_heldout >= 0.15 * (n_corpus + n_heldout)
+    assert not {letter.file for letter in corpus} & {letter.file for letter in heldout}
+    pairs = [(letter.id, item.rationale) for letter in (*corpus, *heldout) for item in letter.items]
+    groups = group_items([letter for letter, _ in pairs], [normalize_text(text) for _, text in pairs])
+    assert not set(groups[:n_corpus]) & set(groups[n_corpus:])
 
 
 def test_embedded_corpus_fits_its_checksums() -> None:
     listed = dict(line.split("  ")[::-1] for line in (ROOT / "data" / "SHA256SUMS").read_text().splitlines())
-    found = {f"corpus/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest() for path in CORPUS.glob("*.txt")}
+    files = [*CORPUS.glob("*.txt"), *HELDOUT.glob("*.txt")]
+    found = {f"{path.parent.name}/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     assert found == listed, "run: make checksums"
 
 

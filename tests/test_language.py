@@ -1,16 +1,23 @@
 """Sentence bounds, cues with their status, verdict clauses, and the guard against hostile text."""
 
+import hashlib
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from spacy.tokens import Doc
 
+from imr_rationale.errors import LabelError
 from imr_rationale.labels import REASONS
-from imr_rationale.language.cues import CONCEPTS, CUE_REASONS, STATUSES, find_scopes, is_guideline_text, read_status
+from imr_rationale.language.cues import CONCEPTS, STATUSES, find_scopes, is_guideline_text, read_status
+from imr_rationale.language.lexicon import KINDS, replace_kinds
 from imr_rationale.language.pipeline import COMPONENTS, MAX_RUN, make_docs, make_nlp, soften_text
+from imr_rationale.language.rules import RULES, RULES_VERSION, Rule, find_rules
 from imr_rationale.language.scrub import find_verdict_clauses, scrub_verdict
 from imr_rationale.language.sentences import find_sentence_starts
 from imr_rationale.learning.corpus import AnnotatedLetter
+from imr_rationale.learning.features import normalize_text
 
 
 def read(text: str) -> Doc:
@@ -80,13 +87,63 @@ def test_cues_are_written_to_the_doc() -> None:
     ]
 
 
-def test_cue_tables_hold_together() -> None:
-    for concept, status in CUE_REASONS:
-        assert concept in CONCEPTS
-        assert status in STATUSES
-    assert set(CUE_REASONS.values()) == set(REASONS)
+def test_concept_phrases_are_lower_case() -> None:
     for phrases in CONCEPTS.values():
+        assert phrases
         assert all(phrase == phrase.lower().strip() and phrase for phrase in phrases)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_rule_holds_in_its_positive_example_alone(rule: Rule) -> None:
+    holds, holds_not = read(rule.positive), read(rule.negative)
+    assert rule.name in find_rules(holds.spans["cues"])
+    assert rule.name not in find_rules(holds_not.spans["cues"])
+
+
+def test_every_reason_has_a_rule_and_every_rule_a_name_of_its_own() -> None:
+    assert {rule.reason for rule in RULES} == set(REASONS)
+    assert len({rule.name for rule in RULES}) == len(RULES)
+
+
+@pytest.mark.parametrize("wrong", [{"concept": "weather"}, {"status": "perhaps"}, {"reason": "bad_luck"}])
+def test_rule_of_unknown_words_is_refused(wrong: dict[str, str]) -> None:
+    with pytest.raises((ValueError, LabelError), match=next(iter(wrong.values()))):
+        replace(RULES[0], **wrong)
+
+
+def test_rules_version_moves_with_the_rules() -> None:
+    content = repr([(rule.name, rule.reason) for rule in RULES]) + repr(sorted(CONCEPTS.items())) + repr(STATUSES)
+    digest = hashlib.sha256(content.encode()).hexdigest()[:12]
+    assert (RULES_VERSION, digest) == ("2", "347aeba24b35"), (
+        "rules have changed: raise RULES_VERSION, then write both here"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        pytest.param("the claimant took naproxen", "the <person> took <drug>", id="names"),
+        pytest.param("cyclobenzaprine and diclofenac", "<drug> and <drug>", id="endings"),
+        pytest.param("physical therapy visits", "<therapy> <visits>", id="the longest phrase wins"),
+        pytest.param("arthroscopy with meniscectomy", "<surgery> with <surgery>", id="operations"),
+        pytest.param("no red flags", "no red flags", id="nothing known"),
+        pytest.param("", "", id="nothing"),
+    ],
+)
+def test_replace_kinds(text: str, kinds: str) -> None:
+    assert " ".join(word for _, _, word in replace_kinds(text.split())) == kinds
+
+
+@given(st.lists(st.sampled_from(["mri", "of", "the", "lumbar", "spine", "physical", "therapy", "knee"]), max_size=12))
+def test_replace_kinds_covers_every_word_once(words: list[str]) -> None:
+    covered = [i for first, last, _ in replace_kinds(words) for i in range(first, last + 1)]
+    assert covered == list(range(len(words)))
+
+
+def test_phrases_of_kinds_are_normalised_and_of_one_kind() -> None:
+    phrases = [phrase for group in KINDS.values() for phrase in group]
+    assert len(phrases) == len(set(phrases))
+    assert all(phrase == normalize_text(phrase) for phrase in phrases)
 
 
 @pytest.mark.parametrize(

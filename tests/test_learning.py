@@ -11,6 +11,7 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 
@@ -20,22 +21,31 @@ from imr_rationale.labels import OUTCOME_TASKS, REASONS
 from imr_rationale.learning.baselines import BASELINES
 from imr_rationale.learning.bundle import MANIFEST, MODEL_FILE, load_bundle, save_bundle
 from imr_rationale.learning.corpus import AnnotatedLetter
-from imr_rationale.learning.estimators import StackedLogisticRegression, make_rank_features, make_role_context
+from imr_rationale.learning.estimators import (
+    StackedLogisticRegression,
+    calibrate_reasons,
+    make_log_odds,
+    make_rank_features,
+    make_role_context,
+)
 from imr_rationale.learning.evaluate import (
     HEADLINES,
-    Annotation,
     Figure,
-    GoldItem,
-    GoldSentence,
+    compare_predictions,
     evaluate_ceiling,
     evaluate_predictions,
-    keep_distinct,
-    read_gold,
 )
-from imr_rationale.learning.features import make_features, normalize_text
-from imr_rationale.learning.fit import choose_thresholds, fit_model
+from imr_rationale.learning.features import find_words, make_features, normalize_text
+from imr_rationale.learning.fit import (
+    choose_thresholds,
+    fit_model,
+    fit_outcome_calibration,
+    fit_reasons_calibration,
+    weigh_to_rate,
+)
+from imr_rationale.learning.gold import Annotation, GoldItem, GoldSentence, keep_distinct, read_gold
 from imr_rationale.learning.model import Config, RationaleModel
-from imr_rationale.learning.splits import group_items, make_folds
+from imr_rationale.learning.splits import group_items, group_writers, make_folds
 from imr_rationale.learning.train import TrainingResult, TrainingSet, make_training_set, train_model
 from imr_rationale.records import (
     Evidence,
@@ -57,6 +67,20 @@ def test_group_items_joins_letters_and_near_duplicates() -> None:
     assert groups[0] == groups[2]
     assert groups[1] == groups[4]
     assert len(set(groups)) == 3
+
+
+def test_group_writers_joins_groups_over_writers() -> None:
+    groups = np.array([0, 0, 1, 2, 3, 3])
+    joined = group_writers(groups, ["x", "y", "y", None, "z", None])
+    assert joined[0] == joined[1] == joined[2]
+    assert joined[4] == joined[5]
+    assert len({joined[0], joined[3], joined[4]}) == 3
+
+
+def test_folds_keep_a_writer_on_one_side(tiny_data: TrainingSet, tiny_result: TrainingResult) -> None:
+    for train, test in make_folds(tiny_data.primaries, tiny_data.writers, n_splits=2, random_state=0):
+        files = [{tiny_data.files[i] for i in index} for index in (train, test)]
+        assert not files[0] & files[1]
 
 
 def test_make_folds_never_splits_a_group(tiny_data: TrainingSet) -> None:
@@ -82,6 +106,41 @@ def test_normalize_text(text: str, expected: str) -> None:
     assert normalize_text(text) == expected
 
 
+@given(st.text(max_size=200))
+def test_find_words_gives_offsets_of_the_normalised_words(text: str) -> None:
+    words = list(find_words(text))
+    assert " ".join(word for _, _, word in words) == normalize_text(text)
+    assert all(word.startswith("<") or text[start:end].lower() == word for start, end, word in words)
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        pytest.param(
+            ItemText("", "Norco 10 mg #60, DOS: 11/11/16", "A 47-year-old male.", "MTUS Opioids; ODG Pain."),
+            "age:4 sex:male request:quantity request:retrospective body:mtus body:odg",
+            id="all",
+        ),
+        pytest.param(ItemText(""), "age:unknown sex:None body:other", id="nothing"),
+    ],
+)
+def test_metadata_words(item: ItemText, words: str) -> None:
+    assert next(make_features([item])).metadata_words == words
+
+
+@pytest.mark.parametrize(
+    ("sentence", "mark"),
+    [
+        ("Therefore, the request is not supported.", "verdict:alone"),
+        ("Given the above, the MRI is not medically necessary.", "verdict:alone"),
+        ("Without red flags, the MRI is not medically necessary.", "verdict:part"),
+    ],
+)
+def test_a_sentence_that_only_decides_is_marked(sentence: str, mark: str) -> None:
+    (item,) = make_features([ItemText(sentence)])
+    assert mark in item.rows[0].marks.split()
+
+
 def test_make_features_rows_index_the_rationale() -> None:
     text = "  There are no red flags.  The scan is not medically necessary. "
     (item,) = make_features([ItemText(text, treatment="Scan", summary="A clerk fell.")])
@@ -90,7 +149,8 @@ def test_make_features_rows_index_the_rationale() -> None:
         "The scan is not medically necessary.",
     ]
     assert "cue:indication|absent" in item.rows[0].marks.split()
-    assert item.cue_reasons == ("no_clinical_indication",)
+    assert item.rules == ("indication|absent",)
+    assert item.metadata_words == "age:unknown sex:None body:other"
     assert "necessary" not in item.reasoning_words
     assert item.verdict_words == (
         "the scan is not medically necessary last:the last:scan last:is last:not last:medically last:necessary"
@@ -123,7 +183,7 @@ def test_choose_thresholds_mixes_own_and_shared() -> None:
     y[:200, 0] = True
     y[0, 1] = True
     proba = np.where(y, 0.9, 0.0)
-    proba[200:300, 0] = 0.29  # the common label is best cut above 0.29
+    proba[200:300, 0] = 0.29  # the common label is best cut above 0.29, which decides the shared threshold too
     common, rare = choose_thresholds(y, proba)
     assert 0.29 < common <= 0.32
     assert rare == pytest.approx(common, abs=0.01)  # one positive moves the shared threshold little
@@ -206,6 +266,45 @@ def test_evaluate_predictions_counts_by_hand() -> None:
     assert all(figure.low <= figure.high for figure in figures.values() if figure.low == figure.low)
 
 
+def test_calibration_error_counts_by_hand() -> None:
+    gold = [make_gold(name, ("safety_risk",) if name == "a" else ()) for name in "abcd"]
+    predictions = [make_prediction(item, ("safety_risk",), p=0.25) for item in gold]  # shown with 0.9, right in 1 of 4
+    figures = evaluate_predictions(predictions, gold, n_bootstrap=2)
+    assert figures["reasons.calibration_error"].value == pytest.approx(0.9 - 0.25)
+    assert figures["verdict.calibration_error"].value == pytest.approx(0.25)
+
+
+def test_certain_items_are_those_of_highest_certainty() -> None:
+    gold = [make_gold(name, ("safety_risk",)) for name in "abcdefghij"]
+    predictions = [
+        replace(make_prediction(item, ("safety_risk",) if i < 7 else ("guideline_met",)), certainty=1 - i / 10)
+        for i, item in enumerate(gold)
+    ]
+    figures = evaluate_predictions(predictions, gold, n_bootstrap=2)
+    assert figures["reasons.micro_f1"].value == pytest.approx(0.7)
+    assert figures["reasons.micro_f1_certain"].value == 1
+
+
+def test_compare_predictions_pairs_the_items() -> None:
+    gold = [make_gold(name, ("safety_risk",)) for name in "abcdefgh"]
+    right = [make_prediction(item, ("safety_risk",)) for item in gold]
+    half = [make_prediction(item, ("safety_risk",) if i % 2 else ()) for i, item in enumerate(gold)]
+    figures = compare_predictions(right, half, gold, n_bootstrap=50)
+    assert figures["reasons.micro_f1"].value == pytest.approx(1 - 2 / 3)
+    assert figures["reasons.micro_f1"].low > 0
+    same = compare_predictions(half, half, gold, n_bootstrap=50)
+    assert all(
+        figure.value == figure.low == figure.high == 0 for figure in same.values() if figure.value == figure.value
+    )
+
+
+def test_certainty_is_the_f1_to_expect(tiny_model: RationaleModel, tiny_data: TrainingSet) -> None:
+    for prediction in tiny_model.predict(tiny_data.texts[:10]):
+        assert prediction.certainty is not None
+        assert 0 <= prediction.certainty <= 1
+    assert tiny_model.predict([ItemText("")])[0].certainty is None
+
+
 def test_evaluate_ceiling_compares_annotators() -> None:
     one = make_gold("a", ("safety_risk",))
     two = replace(one, annotations=(one.annotations[0], make_gold("a", ("guideline_met",)).annotations[0]))
@@ -236,7 +335,8 @@ def test_train_model_measures_model_and_baselines(tiny_result: TrainingResult, t
     for name in HEADLINES:
         assert f"corpus_cv.{name}" in tiny_result.figures
     for baseline in BASELINES:
-        assert f"corpus_cv.reasons.micro_f1.{baseline}" in tiny_result.figures
+        assert f"corpus_cv.forecast.auroc.{baseline}" in tiny_result.figures
+        assert (f"corpus_cv.reasons.micro_f1.{baseline}" in tiny_result.figures) is (baseline != "metadata")
         assert f"corpus_cv.roles.accuracy.{baseline}" not in tiny_result.figures
     figure = tiny_result.figures["corpus_cv.reasons.micro_f1"]
     assert figure.low < figure.value < figure.high
@@ -257,11 +357,9 @@ def test_train_model_refuses_too_few_letters(tiny_data: TrainingSet) -> None:
 
 
 def test_base_rate_moves_outcome_probabilities(tiny_data: TrainingSet, tiny_model: RationaleModel) -> None:
-    def predict(base_rate: float) -> list[Prediction]:
-        model = replace(tiny_model, config=replace(tiny_model.config, base_rate=base_rate))
-        return model.predict(tiny_data.texts[:20])
-
-    low, high = predict(0.05), predict(0.6)
+    features = tiny_data.features[:20]
+    scores = tiny_model.score(features)
+    low, high = (tiny_model.decode(features, scores, base_rate=rate) for rate in (0.05, 0.6))
     for task in OUTCOME_TASKS:
         pairs = [
             (getattr(a.outcome, task).probability, getattr(b.outcome, task).probability)
@@ -269,6 +367,27 @@ def test_base_rate_moves_outcome_probabilities(tiny_data: TrainingSet, tiny_mode
         ]
         assert all(a <= b for a, b in pairs)
         assert any(a < b for a, b in pairs)
+
+
+@pytest.mark.parametrize("rate", [0.11, 0.5])
+def test_outcome_calibration_meets_the_base_rate(rate: float) -> None:
+    rng = np.random.default_rng(0)
+    y = rng.random(4000) < 0.3
+    scores = np.clip(0.2 + 0.25 * y + rng.normal(0, 0.1, len(y)), 0.01, 0.99)
+    weights = weigh_to_rate(y, rate)
+    calibration = fit_outcome_calibration(scores, y, weights)
+    proba = calibration.predict_proba(make_log_odds(scores)[:, None])[:, 1]
+    assert np.average(proba, weights=weights) == pytest.approx(rate, abs=0.01)
+
+
+def test_reasons_calibration_gives_the_share_that_holds() -> None:
+    rng = np.random.default_rng(0)
+    held = rng.random((3000, len(REASONS))) * 0.9 + 0.05
+    y = rng.random(held.shape) < held
+    scores = expit(0.5 * logit(held) - 1)  # too low and too flat
+    calibration = fit_reasons_calibration(scores, y, np.ones(len(y)), Config())
+    proba = calibrate_reasons(calibration, scores)
+    assert np.abs(proba - held).mean() < 0.02
 
 
 def test_vocabulary_leaves_out_what_one_letter_alone_says(
@@ -309,9 +428,8 @@ def test_roles_missing_from_the_training_set_get_no_probability(tiny_data: Train
 def test_make_rank_features_prefers_reasons_that_speak_for_the_outcome() -> None:
     reasons = np.zeros((2, len(REASONS)))
     reasons[0, REASONS.index("safety_risk")] = reasons[1, REASONS.index("guideline_met")] = 0.9
-    roles = np.full((2, 5), 0.2)
-    refused = make_rank_features(reasons, roles, 0.1)
-    granted = make_rank_features(reasons, roles, 0.9)
+    sentences = (reasons, np.full((2, 5), 0.2), np.zeros(2), reasons.max(axis=0))
+    refused, granted = (make_rank_features(*sentences, overturned) for overturned in (0.1, 0.9))
     speaks = 4  # the fifth column
     assert refused[REASONS.index("safety_risk"), speaks] == granted[REASONS.index("guideline_met"), speaks] == 1
     assert refused[REASONS.index("guideline_met"), speaks] == granted[REASONS.index("safety_risk"), speaks] == 0

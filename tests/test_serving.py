@@ -9,15 +9,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from conftest import CORPUS, ROOT
+from conftest import HELDOUT, ROOT
 from imr_rationale import load_model, predict, predict_letter
-from imr_rationale.errors import LetterParseError, ModelError, SourceError, TrackingError
+from imr_rationale.errors import AnnotationError, LetterParseError, ModelError, SourceError, TrackingError
 from imr_rationale.labels import OUTCOME_TASKS, REASONS
 from imr_rationale.learning.corpus import AnnotatedLetter
+from imr_rationale.learning.measure import compare_models, measure_model, open_gold
 from imr_rationale.learning.model import RationaleModel
 from imr_rationale.learning.render import render_pdf_text
+from imr_rationale.learning.train import TrainingSet
 from imr_rationale.serving.batch import parse_file, predict_file, run_batch
-from imr_rationale.serving.measure import measure_model
 
 REFUSED = "There are no red flags. Therefore, the request is not medically necessary."
 GRANTED = "The drawer test is positive. As such, the brace is medically necessary."
@@ -74,6 +75,7 @@ def test_prediction_to_dict_has_the_agreed_form(letter_file: Path, tiny_model: R
             "outcome",
             "reasons",
             "primary_reason",
+            "certainty",
             "warnings",
         ]
         assert list(row["outcome"]) == ["heading", *OUTCOME_TASKS]
@@ -190,12 +192,32 @@ def gold_file(tmp_path: Path, some_letters: tuple[AnnotatedLetter, ...], folder:
 
 
 def test_measure_model_measures_and_names_missing_letters(
-    gold_file: Path, folder: Path, tiny_model: RationaleModel, some_letters: tuple[AnnotatedLetter, ...]
+    gold_file: Path,
+    folder: Path,
+    tiny_model: RationaleModel,
+    tiny_data: TrainingSet,
+    some_letters: tuple[AnnotatedLetter, ...],
 ) -> None:
-    report = measure_model(tiny_model, gold_file, folder, CORPUS)
-    assert report.n_letters == 4
-    assert f"{some_letters[3].id}: no such letter in {folder}" in report.problems
-    assert report.figures["real.reasons.micro_f1.ceiling"].value == 1
+    gold_set = open_gold(gold_file, folder)
+    assert gold_set.sizes["n_letters"] == 4
+    assert f"{some_letters[3].id}: no such letter in {folder}" in gold_set.problems
+    figures = measure_model(tiny_model, gold_set, tiny_data, n_bootstrap=20)
+    assert figures["real.reasons.micro_f1.ceiling"].value == 1
     for name in ("", ".majority", ".rules", ".tfidf"):
-        assert 0 <= report.figures[f"real.reasons.micro_f1{name}"].value <= 1
-    assert report.figures["real.roles.accuracy"].value > 0.5
+        assert 0 <= figures[f"real.reasons.micro_f1{name}"].value <= 1
+    assert figures["real.roles.accuracy"].value > 0.5
+    assert figures["real.leak.residual_rate"].value == 0
+    assert "real.forecast.auroc.metadata" in figures
+
+
+def test_open_gold_reads_a_folder_of_annotated_files(tiny_model: RationaleModel) -> None:
+    gold_set = open_gold(HELDOUT, None)
+    assert (gold_set.name, gold_set.problems) == ("heldout", ())
+    assert all(text is not None for text in gold_set.texts)
+    same = compare_models(tiny_model, tiny_model, gold_set)
+    assert same["reasons.micro_f1"].value == same["reasons.micro_f1"].high == 0
+
+
+def test_open_gold_needs_the_letters_of_a_file(gold_file: Path) -> None:
+    with pytest.raises(AnnotationError, match="--letters"):
+        open_gold(gold_file, None)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import imr_rationale
-from conftest import CORPUS, ROOT
+from conftest import ROOT
 from imr_rationale.cli import main
 from imr_rationale.serving.report import make_blocks, replace_blocks
 
@@ -78,7 +78,7 @@ def test_mlflow_is_imported_in_one_place() -> None:
 @pytest.mark.parametrize("name", ["README.md", "data/README.md"])
 def test_tables_of_documents_are_current(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
-    assert replace_blocks(text, make_blocks(CORPUS, ROOT / "models")) == text, "run: make readme"
+    assert replace_blocks(text, make_blocks(ROOT / "data", ROOT / "models")) == text, "run: make readme"
 
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

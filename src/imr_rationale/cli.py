@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+#: measured on after training, never learned from
+HELDOUT = Path("data/heldout")
 PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 MODEL = click.option(
     "--model",
@@ -161,6 +163,11 @@ def _report_batch(counts: "BatchCounts", target: Path | None) -> None:
     "--bootstrap", default=500, show_default=True, type=click.IntRange(10, 10_000), help="Replicates behind intervals."
 )
 @click.option(
+    "--heldout",
+    type=click.Path(path_type=Path),
+    help="Folder of annotated files to measure on and never learn from. [default: data/heldout where it is there]",
+)
+@click.option(
     "--base-rate",
     default=0.11,
     show_default=True,
@@ -177,6 +184,7 @@ def train(
     seed: int,
     folds: int,
     bootstrap: int,
+    heldout: Path | None,
     base_rate: float,
     tracking_uri: str | None,
 ) -> None:
@@ -184,6 +192,7 @@ def train(
     from imr_rationale.learning import tracking
     from imr_rationale.learning.bundle import save_bundle
     from imr_rationale.learning.corpus import digest_files, read_corpus
+    from imr_rationale.learning.measure import measure_model, read_gold_folder
     from imr_rationale.learning.model import Config
     from imr_rationale.learning.train import make_training_set, tabulate_predictions, train_model
 
@@ -191,9 +200,11 @@ def train(
         raise click.UsageError("--letters and --annotations go together")
     store = tracking.resolve_store(tracking_uri)
     config = Config(random_state=seed, n_splits=folds, n_bootstrap=bootstrap, base_rate=base_rate)
-    with _Steps(total=2 * folds + 6) as step:
+    folder = heldout or (HELDOUT if HELDOUT.is_dir() else None)
+    with _Steps(total=2 * folds + (8 if folder else 6)) as step:
         step("read corpus")
         invented = read_corpus(corpus)
+        unseen = read_gold_folder(folder) if folder else None
         sources = [{"name": corpus.name, "sha256": digest_files(corpus)}]
         real: Sequence[AnnotatedLetter] = ()
         if letters is not None and annotations is not None:
@@ -201,11 +212,14 @@ def train(
         step("language pipeline")
         data = make_training_set(invented, real)
         result = train_model(data, config, progress=step)
+        figures, measured = dict(result.figures), {f"{origin}_cv": size for origin, size in result.sizes.items()}
+        if unseen is not None:
+            figures |= measure_model(result.model, unseen, data, n_bootstrap=bootstrap, progress=step)
+            measured[unseen.name] = unseen.sizes
         step("save model")
         run_id, failure = _try(lambda: tracking.open_run(store, name=f"{output.name} ({len(data)} items)"))
-        measured = {f"{origin}_cv": size for origin, size in result.sizes.items()}
         learned = {"learned_from": sources, "measured": measured}
-        save_bundle(result.model, output, data=learned, figures=result.figures, run_id=run_id)
+        save_bundle(result.model, output, data=learned, figures=figures, run_id=run_id)
         step("track run")
         if run_id is not None:
             opened = run_id
@@ -215,7 +229,7 @@ def train(
                     store=store,
                     run_id=opened,
                     params=config.to_params(),
-                    figures=result.figures,
+                    figures=figures,
                     sources=sources,
                     sizes=result.sizes,
                     table=tabulate_predictions(data, result.predictions),
@@ -224,7 +238,11 @@ def train(
             )
     for origin, size in result.sizes.items():
         about = f"{corpus if origin == 'corpus' else letters}, {size['n_items']} items of {size['n_letters']} letters"
-        _print_headlines(result.figures, f"{origin}_cv", f"{about}, {folds}-fold cross-validation")
+        _print_headlines(figures, f"{origin}_cv", f"{about}, {folds}-fold cross-validation")
+    if unseen is not None:
+        sizes = unseen.sizes
+        about = f"{folder}, {sizes['n_items']} items of {sizes['n_letters']} letters that nothing was learned from"
+        _print_headlines(figures, unseen.name, about)
     _print_next(output, store, run_id if failure is None else None)
     if failure is not None:
         raise failure
@@ -309,7 +327,6 @@ def _print_next(output: Path, store: str, run_id: str | None) -> None:
 @click.argument("gold", type=click.Path(path_type=Path))
 @click.option(
     "--letters",
-    required=True,
     type=click.Path(path_type=Path),
     help="Folder of the letters that GOLD annotates, named by their case numbers.",
 )
@@ -320,6 +337,11 @@ def _print_next(output: Path, store: str, run_id: str | None) -> None:
     show_default=True,
     help="What the baselines learn from.",
 )
+@click.option(
+    "--against",
+    metavar="MODEL",
+    help="Another model: print each figure's difference to it, with the interval of a paired bootstrap over letters.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print every figure as one JSON object.")
 @click.option("--record", is_flag=True, help="Write the figures into the model's manifest.")
 @MODEL
@@ -327,33 +349,152 @@ def _print_next(output: Path, store: str, run_id: str | None) -> None:
 @_one_line_errors
 def evaluate(
     gold: Path,
-    letters: Path,
+    letters: Path | None,
     corpus: Path,
+    against: str | None,
     as_json: bool,
     record: bool,
     model: str | None,
     tracking_uri: str | None,
 ) -> None:
-    """Measure a model on annotated letters (GOLD: JSON Lines with one or more annotators an item)."""
+    """Measure a model on annotated items.
+
+    GOLD is a folder of annotated files in the corpus' format, or JSON Lines with one or more annotators an item beside
+    the folder of their LETTERS.
+    """
     import json
     from dataclasses import asdict
 
     from imr_rationale.learning.bundle import find_champion, record_figures
-    from imr_rationale.serving.measure import measure_model
+    from imr_rationale.learning.corpus import read_corpus
+    from imr_rationale.learning.measure import compare_models, measure_model, open_gold
+    from imr_rationale.learning.train import make_training_set
     from imr_rationale.serving.predict import load_model
 
-    report = measure_model(load_model(model, tracking_uri=tracking_uri), gold, letters, corpus, progress=_say)
+    fitted = load_model(model, tracking_uri=tracking_uri)
+    other = load_model(against, tracking_uri=tracking_uri) if against else None
+    gold_set = open_gold(gold, letters)
+    for problem in gold_set.problems:
+        _say(f"imr: {problem}")
+    _say("language pipeline")
+    figures = measure_model(fitted, gold_set, make_training_set(read_corpus(corpus)), progress=_say)
     if record:
         folder = find_champion() if model is None else Path(model)
-        record_figures(folder, "real", report.figures, n_items=report.n_items, n_letters=report.n_letters)
+        record_figures(folder, gold_set.name, figures, **gold_set.sizes)
+    if other is not None:
+        compared = compare_models(fitted, other, gold_set)
+        figures |= {f"{gold_set.name}.{name}.difference": figure for name, figure in compared.items()}
     if as_json:
-        click.echo(json.dumps({name: asdict(figure) for name, figure in report.figures.items()}, indent=1))
+        click.echo(json.dumps({name: asdict(figure) for name, figure in figures.items()}, indent=1))
         return
-    _print_headlines(
-        report.figures, "real", f"{gold}, {report.n_items} distinct rationales of {report.n_letters} letters"
-    )
-    for problem in report.problems:
-        _say(f"imr: {problem}")
+    sizes = gold_set.sizes
+    about = f"{gold}, {sizes['n_items']} distinct rationales of {sizes['n_letters']} letters"
+    _print_headlines(figures, gold_set.name, about)
+    if other is not None:
+        _print_differences(figures, gold_set.name, f"difference to {against}")
+
+
+def _print_differences(figures: Mapping[str, "Figure"], data: str, about: str) -> None:
+    """Print each headline's difference; a star where its interval leaves zero out."""
+    from imr_rationale.learning.evaluate import HEADLINES
+
+    click.echo(f"\n{about}; 95 % intervals by paired bootstrap over letters, * where zero is outside")
+    for name in HEADLINES:
+        figure = figures.get(f"{data}.{name}.difference")
+        if figure is not None:
+            star = " *" if figure.low > 0 or figure.high < 0 else ""
+            click.echo(f"{name:32}{figure.value:>+8.3f}   {figure.low:+.3f} to {figure.high:+.3f}{star}")
+
+
+@main.command()
+@click.argument("gold", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--letters",
+    type=click.Path(path_type=Path),
+    help="Folder of the letters that a GOLD file annotates, named by their case numbers.",
+)
+@click.option(
+    "--corpus",
+    type=click.Path(path_type=Path),
+    default=Path("data/corpus"),
+    show_default=True,
+    help="Folder of annotated files to learn from.",
+)
+@click.option("--seed", default=0, show_default=True, help="Seeds the draw of the parts.")
+@click.option(
+    "--folds", default=3, show_default=True, type=click.IntRange(2, 20), help="Folds behind thresholds and calibration."
+)
+@TRACKING
+@_one_line_errors
+def curve(
+    gold: tuple[Path, ...], letters: Path | None, corpus: Path, seed: int, folds: int, tracking_uri: str | None
+) -> None:
+    """Draw learning curves: quality by size of the corpus, and without each kind of its files.
+
+    Measured on GOLD, folders of annotated files or JSON Lines beside their LETTERS; data/heldout by default.
+    """
+    from imr_rationale.learning import tracking
+    from imr_rationale.learning.corpus import digest_files, read_corpus
+    from imr_rationale.learning.curve import SHARES, list_kinds, measure_curve
+    from imr_rationale.learning.measure import open_gold
+    from imr_rationale.learning.model import Config
+    from imr_rationale.learning.train import make_training_set
+
+    store = tracking.resolve_store(tracking_uri)
+    config = Config(random_state=seed, n_splits=folds)
+    gold_sets = [open_gold(path, letters) for path in gold or (HELDOUT,)]
+    data = make_training_set(read_corpus(corpus))
+    with _Steps(total=len(SHARES) + len(list_kinds(data))) as step:
+        points = list(measure_curve(data, gold_sets, config, progress=step))
+    click.echo(f"{'part':24}{'items':>7}" + "".join(f"{f'{g.name} micro-F1':>18}{'roles':>8}" for g in gold_sets))
+    for point in points:
+        cells = "".join(
+            f"{_format(point.figures[f'{g.name}.reasons.micro_f1'].value):>18}"
+            f"{_format(point.figures[f'{g.name}.roles.accuracy'].value):>8}"
+            for g in gold_sets
+        )
+        click.echo(f"{point.name:24}{point.n_items:>7}{cells}")
+    sources = [{"name": corpus.name, "sha256": digest_files(corpus)}]
+    run_id = tracking.log_curve(points, store=store, params=config.to_params(), sources=sources)
+    click.echo(f"\nrun       {run_id} in {store}")
+
+
+@main.command()
+@click.option(
+    "--corpus",
+    type=click.Path(path_type=Path),
+    default=Path("data/corpus"),
+    show_default=True,
+    help="Folder of annotated files to measure the rules on.",
+)
+@click.option("--examples", is_flag=True, help="Show the sentence in which each rule holds and the one in which not.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a rule.")
+@_one_line_errors
+def rules(corpus: Path, examples: bool, as_json: bool) -> None:
+    """List the cue rules: the reason of each, how often it holds and how often it is right."""
+    import json
+    from dataclasses import asdict
+
+    from imr_rationale.language.rules import RULES_VERSION
+    from imr_rationale.learning.baselines import measure_rules
+    from imr_rationale.learning.corpus import read_corpus
+    from imr_rationale.learning.train import make_training_set
+
+    data = make_training_set(read_corpus(corpus))
+    found = measure_rules(data.features, data.targets)
+    if as_json:
+        for figure in found:
+            row = {key: None if value != value else value for key, value in asdict(figure).items()}
+            click.echo(json.dumps({"version": RULES_VERSION, **row}))
+        return
+    click.echo(f"cue rules, version {RULES_VERSION}, on {corpus} ({len(data)} items)")
+    click.echo(f"{'rule':26}{'reason':36}{'items':>6}{'right':>8}{'interval':>14}{'covers':>8}")
+    for figure in found:
+        interval = f"{_format(figure.low)}–{_format(figure.high)}"
+        cells = f"{figure.n_items:>6}{_format(figure.precision):>8}{interval:>14}{_format(figure.coverage):>8}"
+        click.echo(f"{figure.rule.name:26}{figure.rule.reason:36}{cells}")
+        if examples:
+            click.echo(f"  holds      {figure.rule.positive}\n  holds not  {figure.rule.negative}")
 
 
 @main.command()

@@ -167,6 +167,8 @@ class Prediction:
         One of `reasons`; None when there is none.
     sentences : tuple of SentencePrediction
         Every sentence of the rationale in order.
+    certainty : float or None
+        The F1 to expect of `reasons`, in [0, 1]: leave the least certain items to a reader. None without a rationale.
     """
 
     rationale: str
@@ -174,6 +176,7 @@ class Prediction:
     reasons: tuple[ReasonPrediction, ...]
     primary_reason: str | None
     sentences: tuple[SentencePrediction, ...]
+    certainty: float | None = None
     letter: str | None = None
     source: str | None = None
     item: int | None = None

@@ -1,8 +1,8 @@
 """Cue phrases, and whether what they name is affirmed, absent, unproven or has failed.
 
 A cue is a *concept* ("functional improvement") read together with its *status* ("no evidence of …"): the
-frame alone says nothing, the object of the absence decides. Cues are features of the models, and with
-`CUE_REASONS` the rules-only baseline.
+frame alone says nothing, the object of the absence decides. Cues are features of the models; the
+rules that `rules` makes of them are the rules-only baseline.
 
 References
 ----------
@@ -21,7 +21,7 @@ from spacy.language import Language
 from spacy.matcher import PhraseMatcher
 from spacy.tokens import Doc, Span
 
-__all__ = ["CONCEPTS", "CUE_REASONS", "STATUSES", "Scope", "find_scopes", "is_guideline_text", "read_status"]
+__all__ = ["CONCEPTS", "STATUSES", "Scope", "find_scopes", "is_guideline_text", "read_status"]
 
 #: `absent`: known not to be there; `unproven`: not shown; `failed`: tried without success; else `affirmed`
 STATUSES = ("affirmed", "absent", "unproven", "failed")
@@ -188,37 +188,6 @@ PATIENT_RE = re.compile(
     r"(?:the|injured) (?:patient|worker|claimant|applicant|employee|injured|requested|request|records?|documentation|provider|"
     r"submitted|current|available|medical records?|treating|progress|notes?)|he|she|his|her|there (?:is|was|are|were) (?:no|a lack|insufficient|not))\b",
     re.IGNORECASE,
-)
-
-#: (concept, status) -> the reason it speaks for when it stands in a sentence about the patient
-CUE_REASONS: Mapping[tuple[str, str], str] = MappingProxyType(
-    {
-        ("record", "unproven"): "insufficient_documentation",
-        ("record", "absent"): "insufficient_documentation",
-        ("indication", "unproven"): "no_clinical_indication",
-        ("indication", "absent"): "no_clinical_indication",
-        ("indication", "affirmed"): "clinical_indication_present",
-        ("lower_step", "unproven"): "conservative_care_not_exhausted",
-        ("lower_step", "absent"): "conservative_care_not_exhausted",
-        ("lower_step", "failed"): "conservative_care_failed",
-        ("gain", "unproven"): "no_functional_improvement",
-        ("gain", "absent"): "no_functional_improvement",
-        ("gain", "failed"): "no_functional_improvement",
-        ("gain", "affirmed"): "functional_improvement_documented",
-        ("criteria", "unproven"): "guideline_not_met",
-        ("criteria", "absent"): "guideline_not_met",
-        ("within", "affirmed"): "guideline_met",
-        ("within", "absent"): "guideline_not_met",
-        ("quantity", "affirmed"): "exceeds_guideline_quantity",
-        ("against", "affirmed"): "not_recommended",
-        ("course_done", "affirmed"): "prior_therapy_sufficient",
-        ("duplicate", "affirmed"): "duplicative_service",
-        ("safety", "affirmed"): "safety_risk",
-        ("safety", "unproven"): "safety_risk",
-        ("primary_service", "affirmed"): "contingent_on_primary_service",
-        ("primary_service", "absent"): "contingent_on_primary_service",
-        ("exception", "affirmed"): "patient_specific_exception",
-    }
 )
 
 

@@ -20,6 +20,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from imr_rationale.errors import ModelError
 from imr_rationale.labels import OUTCOME_TASKS, REASONS, ROLES
+from imr_rationale.language.rules import RULES_VERSION
 from imr_rationale.learning.estimators import make_vectorizer
 from imr_rationale.learning.evaluate import Figure
 from imr_rationale.learning.model import ROW_TEXTS, Config, RationaleModel
@@ -29,7 +30,7 @@ __all__ = ["MANIFEST", "MODEL_FILE", "TRUSTED_TYPES", "find_champion", "load_bun
 MODEL_FILE = "model.skops"
 MANIFEST = "manifest.json"
 #: version of the folder's format; another one is refused
-FORMAT = 1
+FORMAT = 2
 #: beside what skops trusts by itself, the only type that a model file may hold
 TRUSTED_TYPES = ("imr_rationale.learning.estimators.StackedLogisticRegression",)
 ESTIMATORS = (
@@ -38,8 +39,10 @@ ESTIMATORS = (
     "roles_in_context",
     "sentence_verdicts",
     "sentence_reasons",
+    "reasons_calibration",
     "primary",
     *(f"{task}_words" for task in OUTCOME_TASKS),
+    *(f"{task}_calibration" for task in OUTCOME_TASKS),
     *OUTCOME_TASKS,
 )
 LIBRARIES = ("spacy", "scikit-learn", "numpy", "scipy", "skops")
@@ -71,9 +74,9 @@ def save_bundle(
         "run_id": run_id,
         "reasons": list(REASONS),
         "roles": list(ROLES),
-        "trained_rate": model.trained_rate,
         "thresholds": dict(zip(REASONS, model.thresholds, strict=True)),
         "config": model.config.to_params(),
+        "rules": RULES_VERSION,
         "data": dict(data),
         "figures": {name: _round_figure(figure) for name, figure in figures.items()},
         "libraries": {name: metadata.version(name) for name in LIBRARIES},
@@ -154,10 +157,9 @@ def load_bundle(folder: Path) -> RationaleModel:
     try:
         config = Config(**manifest["config"])
         thresholds = tuple(float(manifest["thresholds"][reason]) for reason in REASONS)
-        trained_rate = float(manifest["trained_rate"])
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{folder / MANIFEST}: {error!r}") from error
-    return RationaleModel(config, estimators, thresholds, trained_rate, MappingProxyType(manifest))
+    return RationaleModel(config, estimators, thresholds, MappingProxyType(manifest))
 
 
 def _load_estimators(payload: bytes, path: Path) -> Mapping[str, object]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from scipy.special import expit
+from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -17,6 +17,9 @@ __all__ = [
     "ROLE_CODES",
     "Floats",
     "StackedLogisticRegression",
+    "calibrate_reasons",
+    "make_calibration_features",
+    "make_log_odds",
     "make_rank_features",
     "make_role_context",
     "make_vectorizer",
@@ -127,49 +130,94 @@ def make_role_context(proba: Floats, item_of_sentence: npt.NDArray[np.int64]) ->
     return np.hstack([own, company, products])
 
 
-def make_rank_features(reasons: Floats, roles: Floats, verdict: float) -> Floats:
+def make_calibration_features(scores: Floats) -> Floats:
+    """Give the log-odds of each score, and which reason it is of.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_items, n_reasons)
+        Each item's best sentence score.
+
+    Returns
+    -------
+    ndarray of shape (n_items * n_reasons, 1 + n_reasons)
+    """
+    labels = np.tile(np.eye(scores.shape[1]), (len(scores), 1))
+    return np.hstack([make_log_odds(scores).reshape(-1, 1), labels])
+
+
+def calibrate_reasons(calibration: LogisticRegression, scores: Floats) -> Floats:
+    """Give the probability that each reason holds, shape (n_items, n_reasons), from the items' best sentence scores.
+
+    References
+    ----------
+    Platt, "Probabilistic outputs for support vector machines" (1999): a logistic regression on the score, here with
+    one slope for all reasons and an intercept for each.
+    """
+    slope, offsets = calibration.coef_[0, 0], calibration.coef_[0, 1:]
+    return np.asarray(expit(slope * make_log_odds(scores) + offsets + calibration.intercept_[0]), dtype=np.float64)
+
+
+def make_log_odds(scores: Floats) -> Floats:
+    """Give the log-odds of probabilities, those at the very edge drawn in."""
+    return np.asarray(logit(np.clip(scores, 1e-4, 1 - 1e-4)), dtype=np.float64)
+
+
+def make_rank_features(reasons: Floats, roles: Floats, verdicts: Floats, proba: Floats, overturned: float) -> Floats:
     """Describe each reason of one item as a candidate for the primary one.
 
     Reviewers state the ground that decides first and return to it: what counts is the probability, whether the
-    reason speaks for the outcome, how often it is shown, how many findings stand before it, and its rivals.
+    reason speaks for the outcome, how often it is shown, how many findings stand before it, whether it stands in
+    the sentence that decides, and which rivals it has: missing documents, say, yield to a narrower ground.
 
     Parameters
     ----------
     reasons : ndarray of shape (n_sentences, n_reasons)
+        Scores of sentences.
     roles : ndarray of shape (n_sentences, n_roles)
-    verdict : float
-        Probability of Overturned.
+    verdicts : ndarray of shape (n_sentences,)
+        Probability that a sentence gives the outcome away.
+    proba : ndarray of shape (n_reasons,)
+        Calibrated probabilities of the item's reasons.
+    overturned : float
+        Probability of Overturned by the rationale's verdict.
 
     Returns
     -------
     ndarray of shape (n_reasons, n_features)
     """
     n, n_reasons = reasons.shape
-    best, where = reasons.max(axis=0), reasons.argmax(axis=0)
+    where = reasons.argmax(axis=0)
     second = np.sort(reasons, axis=0)[-2] if n > 1 else np.zeros(n_reasons)
     findings = roles[:, FINDING]
     before = np.cumsum(findings) - findings
     after = findings.sum() - before - findings
-    wanted = 1 if verdict >= 0.5 else -1
+    wanted = 1 if overturned >= 0.5 else -1
     speaks = np.array([POLARITY[reason] in (wanted, 0) for reason in REASONS], dtype=np.float64)
-    speaking = best * speaks
+    speaking = proba * speaks
     top = np.sort(speaking)
     rival = np.where(speaking == top[-1], top[-2], top[-1])
-    log_best = np.log(best + 1e-3)
+    log_proba = np.log(proba + 1e-3)
+    rivals = np.tile(speaking, (n_reasons, 1))
+    np.fill_diagonal(rivals, 0)
     return np.column_stack(
         [
-            log_best,
-            best,
+            log_proba,
+            proba,
             second,
             reasons.sum(axis=0),
             speaks,
-            log_best * speaks,
+            log_proba * speaks,
             where / max(n - 1, 1),
             before[where] / max(findings.sum(), 1e-6),
             before[where] < 0.5,
             after[where] < 0.5,
-            best - rival,
+            speaking - rival,
             np.log(rival + 1e-3),
+            verdicts[where],
+            verdicts[where] * proba,
+            (reasons * verdicts[:, None]).max(axis=0),
             np.eye(n_reasons),
+            (np.eye(n_reasons)[:, :, None] * rivals[:, None, :]).reshape(n_reasons, -1),
         ]
     )

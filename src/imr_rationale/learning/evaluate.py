@@ -4,81 +4,58 @@ Each figure is the mean over annotators; its interval comes from a bootstrap ove
 one letter are not independent. Every distinct rationale counts once, so that boilerplate does not weigh double.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from imr_rationale.labels import NONE_STATED, OUTCOME_TASKS, OUTCOMES, REASONS, Outcome
-from imr_rationale.learning.corpus import read_json_lines
+from imr_rationale.labels import NONE_STATED, OUTCOME_TASKS, REASONS
+from imr_rationale.learning.gold import Annotation, GoldItem, fold_words
 from imr_rationale.records import Prediction
 
 __all__ = [
     "HEADLINES",
-    "Annotation",
     "Figure",
-    "GoldItem",
-    "GoldSentence",
+    "bootstrap_figures",
+    "compare_predictions",
     "evaluate_ceiling",
     "evaluate_predictions",
-    "keep_distinct",
-    "read_gold",
 ]
 
 #: a label below this many positives is left out of macro-F1: one item would move it by more than 0.1
 MIN_SUPPORT = 8
+#: bins of equal width behind an expected calibration error
+N_BINS = 10
+#: share of the items, the most certain first, that `reasons.micro_f1_certain` is measured on
+CERTAIN_SHARE = 0.7
 #: replicates of the bootstrap; 2.5th and 97.5th percentile are then good to about 0.005
 N_BOOTSTRAP = 500
 
 #: the figures a person looks at first
 HEADLINES = (
     "reasons.micro_f1",
+    "reasons.micro_f1_certain",
     "reasons.macro_f1",
+    "reasons.calibration_error",
     "primary.accuracy",
     "evidence.precision",
     "evidence.recall",
     "roles.accuracy",
     "verdict_flags.accuracy",
-    *(f"{task}.{metric}" for task in OUTCOME_TASKS for metric in ("auroc", "average_precision", "macro_f1")),
+    *(
+        f"{task}.{metric}"
+        for task in OUTCOME_TASKS
+        for metric in ("auroc", "average_precision", "macro_f1", "calibration_error")
+    ),
+    "leak.residual_rate",
+    "leak.sentinel_auroc",
 )
 
 
-@dataclass(frozen=True, slots=True)
-class GoldSentence:
-    """One annotated sentence."""
-
-    text: str
-    role: str
-    verdict: bool
-    reasons: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Annotation:
-    """What one annotator says of one item."""
-
-    primary: str
-    sentences: tuple[GoldSentence, ...]
-
-    @property
-    def reasons(self) -> frozenset[str]:
-        """Union of the sentences' reasons."""
-        return frozenset(reason for sentence in self.sentences for reason in sentence.reasons)
-
-
-@dataclass(frozen=True, slots=True)
-class GoldItem:
-    """One item with its annotators, one to many."""
-
-    letter: str
-    item: int
-    outcome: Outcome
-    text: str
-    annotations: tuple[Annotation, ...]
+#: indices of items -> named values
+Measure = Callable[[npt.NDArray[np.int64]], dict[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,46 +65,6 @@ class Figure:
     value: float
     low: float
     high: float
-
-
-def read_gold(path: Path) -> tuple[GoldItem, ...]:
-    """Read annotated items from JSON Lines.
-
-    Each line holds `letter`, `item`, `outcome` and `annotators`: name -> `primary` and `sentences`, each of these
-    with `text`, `role`, `verdict` and `reasons`.
-
-    Raises
-    ------
-    AnnotationError
-        The file is missing or a line breaks the format; the message names the line.
-    """
-    return read_json_lines(path, _make_gold_item, missing="no annotated item")
-
-
-def _make_gold_item(row: Mapping[str, object]) -> GoldItem:
-    data: dict = dict(row)  # type: ignore[type-arg]
-    annotations = tuple(
-        Annotation(
-            annotator["primary"],
-            tuple(
-                GoldSentence(s["text"], s["role"], bool(s["verdict"]), tuple(s["reasons"]))
-                for s in annotator["sentences"]
-            ),
-        )
-        for _, annotator in sorted(data["annotators"].items())
-    )
-    if data["outcome"] not in OUTCOMES or not annotations:
-        raise ValueError("outcome or annotators")
-    text = " ".join(sentence.text for sentence in annotations[0].sentences)
-    return GoldItem(data["letter"], int(data["item"]), data["outcome"], text, annotations)
-
-
-def keep_distinct(gold: Sequence[GoldItem]) -> list[int]:
-    """Give the indices of the items whose text stands for the first time."""
-    first: dict[str, int] = {}
-    for i, item in enumerate(gold):
-        first.setdefault(_normalize(item.text), i)
-    return list(first.values())
 
 
 def evaluate_predictions(
@@ -147,9 +84,38 @@ def evaluate_predictions(
     Returns
     -------
     dict of str to Figure
-        Named "<task>.<metric>" and "reasons.f1.<label>"; "<task>.base_rate" gives the share of Overturned. Figures
-        on sentences and evidence are absent when no prediction has sentences.
+        Named "<task>.<metric>" and "reasons.f1.<label>"; "<task>.base_rate" gives the share of Overturned.
+        "calibration_error" is the expected calibration error over bins of equal width, for reasons over those shown;
+        "reasons.micro_f1_certain" is measured on the most certain 70 % of the items. Figures on sentences,
+        evidence and certainty are absent when no prediction has sentences.
     """
+    measure = _make_measure(predictions, gold)
+    return bootstrap_figures(measure, [item.letter for item in gold], n_bootstrap, random_state)
+
+
+def compare_predictions(
+    first: Sequence[Prediction | None],
+    second: Sequence[Prediction | None],
+    gold: Sequence[GoldItem],
+    *,
+    n_bootstrap: int = N_BOOTSTRAP,
+    random_state: int = 0,
+) -> dict[str, Figure]:
+    """Give the difference of every figure, `first` less `second`, by a bootstrap that draws the same letters for both.
+
+    An interval that holds zero says that the letters cannot tell the two apart.
+    """
+    measures = [_make_measure(predictions, gold) for predictions in (first, second)]
+
+    def measure(index: npt.NDArray[np.int64]) -> dict[str, float]:
+        one, other = (measure(index) for measure in measures)
+        return {name: one[name] - other[name] for name in one if name in other}
+
+    return bootstrap_figures(measure, [item.letter for item in gold], n_bootstrap, random_state)
+
+
+def _make_measure(predictions: Sequence[Prediction | None], gold: Sequence[GoldItem]) -> Measure:
+    """Give the function that measures the items of an index."""
     counts = [_count(predictions, gold, annotator) for annotator in range(len(gold[0].annotations))]
     outcomes = _collect_outcomes(predictions, gold)
     support = np.mean([count.y_true.sum(axis=0) for count in counts], axis=0)
@@ -161,7 +127,7 @@ def evaluate_predictions(
         mean = {name: float(np.mean([figure[name] for figure in figures])) for name in figures[0]}
         return {**mean, **dict(_measure_outcomes(outcomes, index))}
 
-    return _bootstrap(measure, [item.letter for item in gold], n_bootstrap, random_state)
+    return measure
 
 
 def evaluate_ceiling(
@@ -181,15 +147,21 @@ def evaluate_ceiling(
             "primary.accuracy": float(same[index].mean()),
         }
 
-    return _bootstrap(measure, [item.letter for item in gold], n_bootstrap, random_state)
+    return bootstrap_figures(measure, [item.letter for item in gold], n_bootstrap, random_state)
 
 
-def _bootstrap(
-    measure: Callable[[npt.NDArray[np.int64]], Mapping[str, float]],
-    letters: Sequence[str],
-    n_bootstrap: int,
-    random_state: int,
+def bootstrap_figures(
+    measure: Measure, letters: Sequence[str], n_bootstrap: int, random_state: int
 ) -> dict[str, Figure]:
+    """Measure all items, and give each figure the 95 % interval of a bootstrap that draws whole letters.
+
+    Parameters
+    ----------
+    measure : callable
+        Indices of items -> named values; a value that a draw cannot have is nan.
+    letters : sequence of str
+        The letter of each item.
+    """
     names, inverse = np.unique(letters, return_inverse=True)
     members = [np.flatnonzero(inverse == k) for k in range(len(names))]
     values = measure(np.arange(len(letters)))
@@ -219,6 +191,8 @@ class _Counts:
     primary: npt.NDArray[np.bool_]
     sentences: npt.NDArray[np.int64]  # columns: aligned, role right, verdict flag right
     evidence: npt.NDArray[np.int64]  # columns: shown, right, wanted, covered
+    bins: npt.NDArray[np.float64]  # of reasons shown: number, sum of probabilities, number right; last axis the bin
+    certainty: npt.NDArray[np.float64]
 
 
 def _count(predictions: Sequence[Prediction | None], gold: Sequence[GoldItem], annotator: int) -> _Counts:
@@ -242,7 +216,29 @@ def _count(predictions: Sequence[Prediction | None], gold: Sequence[GoldItem], a
         evidence=np.array(
             [_count_evidence(prediction, item) for prediction, item in zip(predictions, gold, strict=True)]
         ),
+        bins=np.array(
+            [
+                _bin_reasons(prediction, item.annotations[annotator])
+                for prediction, item in zip(predictions, gold, strict=True)
+            ]
+        ),
+        certainty=np.array([(prediction.certainty if prediction else None) or 0.0 for prediction in predictions]),
     )
+
+
+def _bin_reasons(prediction: Prediction | None, annotation: Annotation) -> npt.NDArray[np.float64]:
+    bins = np.zeros((3, N_BINS))
+    for reason in prediction.reasons if prediction else ():
+        bins[:, _find_bins(np.array([reason.probability]))[0]] += (
+            1,
+            reason.probability,
+            reason.label in annotation.reasons,
+        )
+    return bins
+
+
+def _find_bins(proba: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    return np.minimum((proba * N_BINS).astype(np.int64), N_BINS - 1)
 
 
 def _predicted_reasons(prediction: Prediction | None) -> frozenset[str]:
@@ -252,13 +248,13 @@ def _predicted_reasons(prediction: Prediction | None) -> frozenset[str]:
 def _count_sentences(prediction: Prediction | None, annotation: Annotation) -> tuple[int, int, int]:
     mine = (
         {
-            _normalize(prediction.rationale[sentence.start_char : sentence.end_char]): sentence
+            fold_words(prediction.rationale[sentence.start_char : sentence.end_char]): sentence
             for sentence in prediction.sentences
         }
         if prediction
         else {}
     )
-    pairs = [(mine.get(_normalize(sentence.text)), sentence) for sentence in annotation.sentences]
+    pairs = [(mine.get(fold_words(sentence.text)), sentence) for sentence in annotation.sentences]
     return (
         len(pairs),
         sum(found is not None and found.role == sentence.role for found, sentence in pairs),
@@ -272,9 +268,9 @@ def _count_evidence(prediction: Prediction | None, item: GoldItem) -> tuple[int,
     for annotation in item.annotations:
         for sentence in annotation.sentences:
             for reason in sentence.reasons:
-                support.setdefault(reason, set()).add(_normalize(sentence.text))
+                support.setdefault(reason, set()).add(fold_words(sentence.text))
     shown = [
-        (reason.label, _normalize(evidence.text))
+        (reason.label, fold_words(evidence.text))
         for reason in (prediction.reasons if prediction else ())
         for evidence in reason.evidence
     ]
@@ -288,17 +284,17 @@ def _overlaps(text: str, others: Iterable[str]) -> bool:
     return bool(text) and any(text in other or other in text for other in others)
 
 
-def _normalize(text: str) -> str:
-    return re.sub(r"\W+", " ", text.lower()).strip()
-
-
 def _measure_annotator(
     count: _Counts, index: npt.NDArray[np.int64], kept: npt.NDArray[np.bool_], *, sentences: bool
 ) -> Iterator[tuple[str, float]]:
     yield from _measure_reasons(count.y_true[index], count.y_pred[index], kept)
     yield "primary.accuracy", float(count.primary[index].mean())
+    shown, expected, found = count.bins[index].sum(axis=0)
+    yield "reasons.calibration_error", _divide(np.abs(expected - found).sum(), shown.sum())
     if not sentences:
         return
+    certain = index[np.argsort(-count.certainty[index], kind="stable")][: round(CERTAIN_SHARE * len(index))]
+    yield "reasons.micro_f1_certain", _micro_f1(count.y_true[certain], count.y_pred[certain])
     total, roles, verdicts = count.sentences[index].sum(axis=0)
     yield "roles.accuracy", _divide(roles, total)
     yield "verdict_flags.accuracy", _divide(verdicts, total)
@@ -313,10 +309,14 @@ def _measure_reasons(
     hits = (y_true & y_pred).sum(axis=0)
     sizes = y_true.sum(axis=0) + y_pred.sum(axis=0)
     f1 = 2 * hits / np.maximum(sizes, 1)
-    yield "reasons.micro_f1", _divide(2 * hits.sum(), sizes.sum())
+    yield "reasons.micro_f1", _micro_f1(y_true, y_pred)
     yield "reasons.macro_f1", float(f1[kept].mean()) if kept.any() else float("nan")
     for name, value, size in zip(REASONS, f1, sizes, strict=True):
         yield f"reasons.f1.{name}", float(value) if size else float("nan")
+
+
+def _micro_f1(y_true: npt.NDArray[np.bool_], y_pred: npt.NDArray[np.bool_]) -> float:
+    return _divide(2 * (y_true & y_pred).sum(), y_true.sum() + y_pred.sum())
 
 
 def _divide(part: float, whole: float) -> float:
@@ -350,6 +350,8 @@ def _measure_outcomes(
         yield f"{task}.average_precision", float(average_precision_score(y, p)) if both else float("nan")
         yield f"{task}.macro_f1", _macro_f1(y, p >= 0.5)
         yield f"{task}.brier", float(np.mean((p - y) ** 2))
+        gaps = np.bincount(_find_bins(p), weights=p - y, minlength=N_BINS)
+        yield f"{task}.calibration_error", float(np.abs(gaps).sum() / len(y))
 
 
 def _macro_f1(y_true: npt.NDArray[np.bool_], y_pred: npt.NDArray[np.bool_]) -> float:

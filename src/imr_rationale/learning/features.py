@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from spacy.tokens import Doc, Span
 
 from imr_rationale.language.cues import (
-    CUE_REASONS,
     GUIDELINE_RE,
     PATIENT_RE,
     Scope,
@@ -23,20 +22,40 @@ from imr_rationale.language.cues import (
     is_guideline_text,
     read_status,
 )
+from imr_rationale.language.lexicon import replace_kinds
 from imr_rationale.language.pipeline import make_docs
+from imr_rationale.language.rules import find_rules
 from imr_rationale.language.scrub import scrub_verdict
 from imr_rationale.language.sentences import find_sentence_starts
+from imr_rationale.letters.layout import read_age_and_sex
 from imr_rationale.records import ItemText
 
 if TYPE_CHECKING:
     import Stemmer
 
-__all__ = ["ItemFeatures", "SentenceRow", "make_features", "make_rows", "normalize_text", "stem_words"]
+__all__ = [
+    "PLAIN_WORD_RE",
+    "ItemFeatures",
+    "SentenceRow",
+    "find_kinds",
+    "find_words",
+    "make_features",
+    "make_rows",
+    "normalize_text",
+    "stem_words",
+]
 
-DATE_RE = re.compile(r"\b\d{1,2}[/-]\d{1,2}[/-]\d{2,4}\b")
-NUMBER_RE = re.compile(r"#?\b\d[\d,.]*(?:-\d[\d,.]*)?%?")
+# "11/16/16", "#60", "2-3", "80%", "self-directed", "patient's"
+WORD_RE = re.compile(
+    r"(?P<date>\b\d{1,2}[/-]\d{1,2}[/-]\d{2,4}\b)|(?P<num>#?\b\d[\d,.]*(?:-\d[\d,.]*)?%?)"
+    r"|[a-z]+(?:['’-][a-z]+)*|[;:\"?%]",
+    re.IGNORECASE | re.ASCII,
+)
+# "DOS: 11/11/16", "Retrospective request for ..."
+RETROSPECTIVE_RE = re.compile(r"\b(?:retro\w*|dos)\b", re.IGNORECASE)
+# "MTUS Chronic Pain", "ODG Low Back Chapter"
+BODY_RE = re.compile(r"\b(?:mtus|acoem|odg)\b", re.IGNORECASE)
 PLAIN_WORD_RE = re.compile(r"[A-Za-z]{3,}")
-WORD_RE = re.compile(r"[a-z]+(?:['’-][a-z]+)*|<[a-z]+>|[;:\"?%]")
 
 
 # "was noted", "had completed", "exhibited": tells of a case; guidelines speak in the present
@@ -49,6 +68,22 @@ CITATION_RE = re.compile(
 )
 LIST_RE = re.compile(r"(?:\(?[a-z0-9]{1,2}[).]|[-•*])\s", re.IGNORECASE)
 QUOTE_RE = re.compile(r"[\"“”]")
+# "Therefore,", "Given the above,", "Due to this fact,": they lead to a decision and give no ground
+OPENING_RE = re.compile(
+    r"\b(?:therefore|thus|hence|consequently|accordingly|so|as such|as a result|for (?:this|these) reasons?|"
+    r"(?:given|based on|in light of|considering|due to|because of) "
+    r"(?:the above|this|these|this fact|these facts|the foregoing|all of the above)"
+    r"(?: (?:information|reasons?|findings))?|at (?:present|this time)|and)\b",
+    re.IGNORECASE,
+)
+# "is not indicated", "would be appropriate": said of the request they decide
+DECIDES_RE = re.compile(
+    r"\b(?:is|are|was|were|be|been|deemed|considered)(?: \w+){0,2} "
+    r"(?:indicated|appropriate|supported|warranted|reasonable|necessary|justified|established|certified)\b",
+    re.IGNORECASE,
+)
+# "to warrant the request", "that would support an MRI"
+SUPPORTS_RE = re.compile(r"\b(?:to|would|that) (?:support|warrant|justify)\b", re.IGNORECASE)
 # "in this case", "however": where reviewers turn from the guideline to the patient
 TURN_RE = re.compile(
     r"\b(?:in this case|in the case of|here,|however|in addition|additionally|furthermore|also)\b", re.IGNORECASE
@@ -65,20 +100,27 @@ class SentenceRow:
         The sentence in the rationale, without outer white space.
     words : str
         Stems of the normalised words.
+    kinds : str
+        The same with drugs, studies, therapies, body parts … written as their kind.
     statuses : str
         Stems joined with the status of their place: "improv|unproven".
     marks : str
         Cues, who speaks, tense, place.
     neighbours : str
         The marks of the sentences before and after.
+    requests : str
+        The kinds of thing that were asked for, alone and joined with the sentence's cues; empty where the treatment is
+        not known.
     """
 
     start_char: int
     end_char: int
     words: str
+    kinds: str
     statuses: str
     marks: str
     neighbours: str
+    requests: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +140,10 @@ class ItemFeatures:
         the status of their place.
     forecast_words : str
         Treatment, summary and claims administrator's guideline: what is known before the decision.
-    cue_reasons, reasoning_cue_reasons : tuple of str
-        The reasons that the cue rules read, without any learning: in the whole rationale, and outside its verdict.
+    metadata_words : str
+        Age by decade, sex, kind of request and the body of that guideline: what the forecast has to beat.
+    rules, reasoning_rules : tuple of str
+        Names of the cue rules that hold, in the whole rationale and outside its verdict.
     """
 
     rationale: str
@@ -108,8 +152,9 @@ class ItemFeatures:
     verdict_words: str
     reasoning_words: str
     forecast_words: str
-    cue_reasons: tuple[str, ...]
-    reasoning_cue_reasons: tuple[str, ...]
+    metadata_words: str
+    rules: tuple[str, ...]
+    reasoning_rules: tuple[str, ...]
 
 
 def make_features(texts: Iterable[ItemText]) -> Iterator[ItemFeatures]:
@@ -118,13 +163,14 @@ def make_features(texts: Iterable[ItemText]) -> Iterator[ItemFeatures]:
     for item, doc in zip(items, make_docs(item.rationale for item in items), strict=True):
         yield ItemFeatures(
             rationale=item.rationale,
-            rows=tuple(make_rows(doc)),
+            rows=tuple(make_rows(doc, item.treatment)),
             words=normalize_text(doc.text),
             verdict_words=_make_verdict_words(doc),
             reasoning_words=_make_reasoning_words(scrub_verdict(doc)),
             forecast_words=_make_forecast_words(item),
-            cue_reasons=_read_cue_reasons(doc.spans["cues"]),
-            reasoning_cue_reasons=_read_cue_reasons(_find_cues_outside_verdict(doc)),
+            metadata_words=_make_metadata_words(item),
+            rules=find_rules(doc.spans["cues"]),
+            reasoning_rules=find_rules(_find_cues_outside_verdict(doc)),
         )
 
 
@@ -154,20 +200,19 @@ def _make_forecast_words(item: ItemText) -> str:
     return " ".join([*marked, normalize_text(item.summary or "")])
 
 
+def _make_metadata_words(item: ItemText) -> str:
+    age, sex = read_age_and_sex(item.summary or "")
+    treatment = item.treatment or ""
+    words = [f"age:{age // 10}" if age is not None else "age:unknown", f"sex:{sex}"]
+    words += ["request:quantity"] * any(word == "<num>" for _, _, word in find_words(treatment))
+    words += ["request:retrospective"] * bool(RETROSPECTIVE_RE.search(treatment))
+    bodies = {match.lower() for match in BODY_RE.findall(item.claims_administrator_guideline or "")}
+    return " ".join([*words, *(f"body:{body}" for body in sorted(bodies or {"other"}))])
+
+
 def _find_cues_outside_verdict(doc: Doc) -> list[Span]:
     inside = {i for span in doc.spans["verdict"] for i in range(span.start, span.end)}
     return [span for span in doc.spans["cues"] if inside.isdisjoint(range(span.start, span.end))]
-
-
-def _read_cue_reasons(cues: Iterable[Span]) -> tuple[str, ...]:
-    """Read reasons by rule alone: cues in sentences that speak of the patient."""
-    found = {
-        CUE_REASONS.get((concept, status))
-        for span in cues
-        for concept, _, status in [span.label_.partition("|")]
-        if not is_guideline_text(span.sent.text)
-    }
-    return tuple(sorted(reason for reason in found if reason is not None))
 
 
 def normalize_text(text: str) -> str:
@@ -178,8 +223,13 @@ def normalize_text(text: str) -> str:
     >>> normalize_text("On 11/16/16, #60 tablets were denied.")
     'on <date> <num> tablets were denied'
     """
-    lowered = NUMBER_RE.sub("<num>", DATE_RE.sub("<date>", text.lower()))
-    return " ".join(WORD_RE.findall(lowered))
+    return " ".join(word for _, _, word in find_words(text))
+
+
+def find_words(text: str, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int, str]]:
+    """Yield (start, end, normalised word) of each word of `text[start:end]`; offsets index `text`."""
+    for match in WORD_RE.finditer(text, start, len(text) if end is None else end):
+        yield match.start(), match.end(), f"<{match.lastgroup}>" if match.lastgroup else match.group().lower()
 
 
 @cache
@@ -205,23 +255,26 @@ def stem_words(text: str) -> str:
     return " ".join(map(_stem, text.split()))
 
 
-def make_rows(doc: Doc) -> list[SentenceRow]:
+def make_rows(doc: Doc, treatment: str | None = None) -> list[SentenceRow]:
     """Give one row for each sentence of `doc` that holds more than white space."""
     text = doc.text
     spans = [(sent.start_char, sent.end_char) for sent in doc.sents]
     bounds = [_strip(text, start, end) for start, end in spans if text[start:end].strip()]
     cues = [(span.start_char, span.label_) for span in doc.spans["cues"]]
-    verdicts = [(span.start_char, span.end_char) for span in doc.spans["verdict"]]
+    verdicts = [(span.start_char, span.end_char, span.label_) for span in doc.spans["verdict"]]
     own = [_read_marks(text, start, end, cues, verdicts) for start, end in bounds]
     scopes = find_scopes(text)
+    requested = sorted({word for _, _, word in find_kinds(treatment or "") if word.startswith("<")})
     return [
         SentenceRow(
             start,
             end,
             stem_words(normalize_text(text[start:end])),
+            stem_words(" ".join(word for _, _, word in find_kinds(text, start, end))),
             _tag_statuses(text, start, end, scopes),
             " ".join(_add_context(own, i)),
             " ".join(_mark_neighbours(own, i)),
+            " ".join(_mark_requests(requested, own[i])),
         )
         for i, (start, end) in enumerate(bounds)
     ]
@@ -233,16 +286,29 @@ def _strip(text: str, start: int, end: int) -> tuple[int, int]:
     return first, first + len(raw.strip())
 
 
+def find_kinds(text: str, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int, str]]:
+    """Yield (start, end, word) as `find_words` does, words and phrases of a known kind as the kind: "<drug>"."""
+    spans = list(find_words(text, start, end))
+    for first, last, word in replace_kinds([word for _, _, word in spans]):
+        yield spans[first][0], spans[last][1], word
+
+
 def _tag_statuses(text: str, start: int, end: int, scopes: Sequence[Scope]) -> str:
     near = [scope for scope in scopes if scope.start_char < end and scope.end_char > start]
-    return " ".join(
+    words = (
         f"{_stem(match.group().lower())}|{read_status(near, match.start())}"
         for match in PLAIN_WORD_RE.finditer(text, start, end)
     )
+    kinds = (
+        f"{word}|{read_status(near, position)}"
+        for position, _, word in find_kinds(text, start, end)
+        if word.startswith("<")
+    )
+    return " ".join([*words, *kinds])
 
 
 def _read_marks(
-    text: str, start: int, end: int, cues: Sequence[tuple[int, str]], verdicts: Sequence[tuple[int, int]]
+    text: str, start: int, end: int, cues: Sequence[tuple[int, str]], verdicts: Sequence[tuple[int, int, str]]
 ) -> list[str]:
     sentence = text[start:end]
     marks = [name for name, pattern in MARK_RES if pattern.search(sentence)]
@@ -252,12 +318,21 @@ def _read_marks(
         marks.append("list")
     if sum(text.count(quote, 0, start) for quote in '"“”') % 2:
         marks.append("inside quotation")
-    inside = [span for span in verdicts if start <= span[0] < end]
-    if inside:
-        marks.append("verdict:whole" if inside[0] == (start, end) else "verdict:part")
+    marks += _read_verdict_marks(text, start, end, verdicts)
     return [mark.replace(" ", "_") for mark in marks] + [
         f"cue:{label}" for position, label in cues if start <= position < end
     ]
+
+
+def _read_verdict_marks(text: str, start: int, end: int, verdicts: Sequence[tuple[int, int, str]]) -> Iterator[str]:
+    """Tell a sentence that only decides ("Therefore, the request is not supported.") from one with a ground."""
+    inside = [span for span in verdicts if start <= span[0] < end]
+    if not inside:
+        return
+    edges = [start, *(edge for span in inside for edge in span[:2]), end]
+    rest = " ".join(text[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True))
+    yield "verdict:part" if OPENING_RE.sub("", rest).strip(" ,;.") else "verdict:alone"
+    yield from sorted({f"verdict:{label}" for _, _, label in inside})
 
 
 def _add_context(own: Sequence[Sequence[str]], i: int) -> list[str]:
@@ -275,6 +350,11 @@ def _mark_neighbours(own: Sequence[Sequence[str]], i: int) -> list[str]:
     previous = own[i - 1] if i else ["none"]
     following = own[i + 1] if i + 1 < len(own) else ["none"]
     return [*(f"prev:{mark}" for mark in previous), *(f"next:{mark}" for mark in following)]
+
+
+def _mark_requests(requested: Sequence[str], own: Sequence[str]) -> list[str]:
+    cues = [mark for mark in own if mark.startswith("cue:")]
+    return [f"request:{kind}" for kind in requested] + [f"request:{kind}&{cue}" for kind in requested for cue in cues]
 
 
 def _place(i: int, n: int) -> str:
@@ -295,4 +375,6 @@ MARK_RES = (
     ("modal", MODAL_RE),
     ("citation", CITATION_RE),
     ("turn", TURN_RE),
+    ("decides", DECIDES_RE),
+    ("supports", SUPPORTS_RE),
 )

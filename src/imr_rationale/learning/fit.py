@@ -1,7 +1,7 @@
 """Fit every estimator of a model: first on sentences and texts, then on out-of-fold scores."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from imr_rationale.learning.estimators import (
     ROLE_CODES,
     Floats,
     StackedLogisticRegression,
+    make_calibration_features,
+    make_log_odds,
     make_rank_features,
     make_role_context,
     make_vectorizer,
@@ -31,7 +33,7 @@ from imr_rationale.learning.model import (
     Config,
     RationaleModel,
     Scores,
-    add_neighbours,
+    add_context,
     make_row_texts,
     transform_rows,
 )
@@ -41,18 +43,23 @@ __all__ = [
     "SentenceTarget",
     "choose_thresholds",
     "fit_model",
+    "fit_outcome_calibration",
     "fit_primary",
-    "stack_item_scores",
+    "fit_reasons_calibration",
+    "weigh_to_rate",
 ]
 
 #: folds behind the role probabilities that the second role regression learns from
 INNER_FOLDS = 4
-#: every so many items of the training set hide their outcome, so that reasons are also read without a verdict
+#: every so many items of the training set hide their outcome, and as many others what was asked for, so that reasons
+#: are also read where the verdict or the treatment is not known
 HIDE_EVERY = 4
 #: positives that the threshold shared by all labels counts for beside a label's own
-SHARED_WEIGHT = 100
+SHARED_WEIGHT = 1000
+#: scores below this tell the calibration nothing
+LOWEST_SCORE = 1e-3
 #: a reason below this probability is no candidate for the primary one
-CANDIDATE = 0.05
+CANDIDATE = 0.08
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,8 @@ def fit_model(
     groups: npt.NDArray[np.int64],
     weights: Floats,
     config: Config,
+    *,
+    writers: npt.NDArray[np.int64] | None = None,
 ) -> RationaleModel:
     """Fit the estimators that learn from sentences and texts; thresholds are a start, 0.25 each.
 
@@ -90,8 +99,10 @@ def fit_model(
     ----------
     features, targets : sequences of the same length
     groups : ndarray of shape (n_items,)
-        Items of one group are never on both sides of an inner split.
+        Letters that depend on each other: what only one group says stays out of the vocabulary.
     weights : ndarray of shape (n_items,)
+    writers : ndarray of shape (n_items,), optional
+        Items of one writer are never on both sides of an inner split; `groups` when left out.
     """
     known = [
         (i, row, sentence)
@@ -100,7 +111,7 @@ def fit_model(
         if sentence is not None
     ]
     items = np.array([i for i, _, _ in known])
-    rows = [row for _, row, _ in known]
+    rows = [replace(row, requests="") if i % HIDE_EVERY == 1 else row for i, row, _ in known]
     sentences = [sentence for _, _, sentence in known]
     decisions = [_teach_decision(i, targets[i].outcome) for i in items]
     estimators: dict[str, Any] = {
@@ -110,12 +121,12 @@ def fit_model(
     X = transform_rows(estimators, rows, decisions)
     heavy = weights[items]
     roles = np.array([sentence.role for sentence in sentences])
-    estimators |= _fit_roles(X, roles, items, groups[items], heavy, config)
+    estimators |= _fit_roles(X, roles, items, (groups if writers is None else writers)[items], heavy, config)
     verdicts = np.array([[sentence.verdict] for sentence in sentences])
     estimators["sentence_verdicts"] = StackedLogisticRegression(config.c_verdict).fit(X, verdicts, heavy)
     reasons = np.array([[reason in sentence.reasons for reason in REASONS] for sentence in sentences])
     grounds = reasons.any(axis=1) | np.array([sentence.role == "F" for sentence in sentences])
-    X_reasons = add_neighbours(estimators, X, rows)
+    X_reasons = add_context(estimators, X, rows)
     estimators["sentence_reasons"] = StackedLogisticRegression(config.c_reasons).fit(
         X_reasons[grounds], reasons[grounds], heavy[grounds]
     )
@@ -126,8 +137,7 @@ def fit_model(
         estimators[f"{task}_words"] = vectorizer
         fitted = StackedLogisticRegression(getattr(config, f"c_outcome_{task}"))
         estimators[task] = fitted.fit(vectorizer.transform(words), overturned, weights)
-    trained_rate = float(np.clip(np.average(overturned[:, 0], weights=weights), 0.001, 0.999))
-    return RationaleModel(config, estimators, (0.25,) * len(REASONS), trained_rate)
+    return RationaleModel(config, estimators, (0.25,) * len(REASONS))
 
 
 def _fit_roles(
@@ -176,40 +186,72 @@ def _teach_decision(i: int, outcome: Outcome) -> str:
     return "granted" if outcome == "Overturned" else "refused"
 
 
+def fit_reasons_calibration(scores: Floats, y_true: npt.NDArray[np.bool_], weights: Floats, config: Config) -> Any:
+    """Fit the way from an item's best sentence scores to probabilities; call it with out-of-fold scores only.
+
+    Parameters
+    ----------
+    scores, y_true : ndarray of shape (n_items, n_reasons)
+    weights : ndarray of shape (n_items,)
+    """
+    kept = scores.ravel() > LOWEST_SCORE
+    X = make_calibration_features(scores)[kept]
+    heavy = np.repeat(weights, scores.shape[1])[kept]
+    return LogisticRegression(C=config.c_calibration, max_iter=1000).fit(X, y_true.ravel()[kept], sample_weight=heavy)
+
+
+def fit_outcome_calibration(scores: Floats, overturned: npt.NDArray[np.bool_], weights: Floats) -> Any:
+    """Fit the way from a task's score to the probability of Overturned; call it with out-of-fold scores only.
+
+    Parameters
+    ----------
+    scores, overturned : ndarray of shape (n_items,)
+    weights : ndarray of shape (n_items,)
+        They bring the items to the base rate that the probabilities are to hold at: `weigh_to_rate`.
+    """
+    return LogisticRegression(max_iter=1000).fit(make_log_odds(scores)[:, None], overturned, sample_weight=weights)
+
+
+def weigh_to_rate(overturned: npt.NDArray[np.bool_], rate: float) -> Floats:
+    """Give weights, 1 on average, with which a share `rate` of the items is Overturned."""
+    found = overturned.mean()
+    if not 0 < found < 1:
+        return np.ones(len(overturned))
+    return np.asarray(np.where(overturned, rate / found, (1 - rate) / (1 - found)), dtype=np.float64)
+
+
 def fit_primary(
-    scores: Sequence[Scores], primaries: Sequence[Sequence[str]], weights: Sequence[float], config: Config
+    scores: Sequence[Scores],
+    probas: Sequence[Floats],
+    primaries: Sequence[Sequence[str]],
+    weights: Sequence[float],
+    config: Config,
 ) -> Any:
     """Fit the choice of the primary reason on out-of-fold scores.
 
     Parameters
     ----------
-    scores, primaries, weights : sequences of the same length
-        Each batch's scores, the primary reason of each of its items, and the weight of its items.
+    scores, probas, primaries, weights : sequences of the same length
+        Each batch's scores, calibrated probabilities of shape (n_items, n_reasons), the primary reason of each of
+        its items, and the weight of its items.
     """
     X, y, heavy = [], [], []
-    for batch, names, weight in zip(scores, primaries, weights, strict=True):
+    for batch, proba, names, weight in zip(scores, probas, primaries, weights, strict=True):
         edges = np.searchsorted(batch.item_of_sentence, np.arange(len(names) + 1))
         for i, name in enumerate(names):
             part = slice(edges[i], edges[i + 1])
             if name in POLARITY and edges[i] < edges[i + 1]:
-                kept = np.flatnonzero(batch.reasons[part].max(axis=0) > CANDIDATE)
-                verdict = float(batch.outcomes["verdict"][i])
-                X.append(make_rank_features(batch.reasons[part], batch.roles[part], verdict)[kept])
+                kept = np.flatnonzero(proba[i] > CANDIDATE)
+                sentences = (batch.reasons[part], batch.roles[part], batch.verdicts[part])
+                X.append(make_rank_features(*sentences, proba[i], float(batch.outcomes["verdict"][i]))[kept])
                 y.append(kept == REASONS.index(name))
                 heavy.append(np.full(len(kept), weight))
     ranker = make_pipeline(StandardScaler(), LogisticRegression(C=config.c_primary, max_iter=1000))
     return ranker.fit(np.vstack(X), np.concatenate(y), logisticregression__sample_weight=np.concatenate(heavy))
 
 
-def stack_item_scores(scores: Scores, n_items: int) -> Floats:
-    """Give each item's best sentence probability for each reason, shape (n_items, n_reasons)."""
-    stacked = np.zeros((n_items, len(REASONS)))
-    np.maximum.at(stacked, scores.item_of_sentence, scores.reasons)
-    return stacked
-
-
 def choose_thresholds(y_true: npt.NDArray[np.bool_], proba: Floats) -> tuple[float, ...]:
-    """Give for each label the threshold of best F1; call it with out-of-fold probabilities only.
+    """Give for each label the threshold of best F1; call it with calibrated out-of-fold probabilities only.
 
     Parameters
     ----------
@@ -219,7 +261,7 @@ def choose_thresholds(y_true: npt.NDArray[np.bool_], proba: Floats) -> tuple[flo
     -------
     tuple of float
         A label's own best threshold and the one that is best for all labels together, mixed by the label's number
-        of positives: a rare label does not get an extreme threshold by chance.
+        of positives: a label's own counts only where hundreds of items support it.
     """
     grid = np.arange(0.10, 0.71, 0.02)
     predicted = proba[:, :, None] >= grid

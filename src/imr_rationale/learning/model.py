@@ -11,7 +11,15 @@ import scipy.sparse as sp
 from scipy.special import expit, logit
 
 from imr_rationale.labels import OUTCOME_TASKS, OUTCOMES, REASONS, ROLES
-from imr_rationale.learning.estimators import FINDING, ROLE_CODES, Floats, make_rank_features, make_role_context
+from imr_rationale.learning.estimators import (
+    FINDING,
+    ROLE_CODES,
+    Floats,
+    calibrate_reasons,
+    make_log_odds,
+    make_rank_features,
+    make_role_context,
+)
 from imr_rationale.learning.features import ItemFeatures, SentenceRow, make_features
 from imr_rationale.records import (
     Evidence,
@@ -29,14 +37,24 @@ __all__ = [
     "Config",
     "RationaleModel",
     "Scores",
-    "add_neighbours",
+    "add_context",
     "make_row_texts",
+    "read_decisions",
+    "stack_item_scores",
     "transform_rows",
 ]
 
 #: text of a sentence row -> its n-grams
 ROW_TEXTS: Mapping[str, tuple[int, int]] = MappingProxyType(
-    {"words": (1, 3), "statuses": (1, 1), "marks": (1, 1), "decided_marks": (1, 1), "neighbours": (1, 1)}
+    {
+        "words": (1, 2),
+        "kinds": (1, 3),
+        "statuses": (1, 1),
+        "marks": (1, 1),
+        "decided_marks": (1, 1),
+        "neighbours": (1, 1),
+        "requests": (1, 1),
+    }
 )
 #: what each outcome task reads of an item
 TASK_WORDS: Mapping[str, str] = MappingProxyType(
@@ -58,14 +76,17 @@ class Config:
         Replicates behind each interval.
     min_letters : int
         In how many independent letters an n-gram must stand; what one letter alone says stays out of the model.
-    c_role, c_role_context, c_verdict, c_primary, c_reasons : float
+    c_role, c_role_context, c_verdict, c_reasons : float
         Inverse strength of regularisation of each logistic regression over sentences.
+    c_calibration, c_primary : float
+        The same for those over the reasons of an item.
     c_outcome_verdict, c_outcome_reasoning, c_outcome_forecast : float
         The same for the outcome tasks.
     gate : float
         A sentence's reasons weigh with this power of its probability of being a finding.
-    letters_weight, letters_weight_primary : float
-        Weight of an item of real letters against one of the corpus: for all estimators, and for the primary reason.
+    letters_weight, letters_weight_items : float
+        Weight of an item of real letters against one of the corpus: for what learns from sentences and texts, and for
+        what learns from the scores of whole items (calibration, primary reason), where the corpus misleads most.
     base_rate : float
         Share of Overturned that probabilities are corrected to; 11 % of real letters' items.
     evidence_share : float
@@ -79,14 +100,15 @@ class Config:
     c_role: float = 3.0
     c_role_context: float = 0.03
     c_verdict: float = 1.5
-    c_primary: float = 0.3
-    c_reasons: float = 8.0
+    c_reasons: float = 16.0
+    c_calibration: float = 0.05
+    c_primary: float = 0.03
     c_outcome_verdict: float = 100.0
     c_outcome_reasoning: float = 1.0
     c_outcome_forecast: float = 1.0
     gate: float = 1.0
     letters_weight: float = 2.0
-    letters_weight_primary: float = 10.0
+    letters_weight_items: float = 30.0
     base_rate: float = 0.11
     evidence_share: float = 0.7
 
@@ -126,14 +148,11 @@ class RationaleModel:
         What the model file holds.
     thresholds : tuple of float
         One for each of `REASONS`.
-    trained_rate : float
-        Share of Overturned among the items learned from; outcome probabilities are moved to `config.base_rate`.
     """
 
     config: Config
     estimators: Mapping[str, Any]
     thresholds: tuple[float, ...]
-    trained_rate: float
     manifest: Mapping[str, Any] = field(default_factory=dict)
 
     def predict(self, texts: Iterable[ItemText]) -> list[Prediction]:
@@ -150,11 +169,11 @@ class RationaleModel:
         item_of_sentence = np.repeat(np.arange(len(features)), [len(item.rows) for item in features])
         outcomes = {task: self._score_task(task, features) for task in OUTCOME_TASKS} if features else {}
         if rows:
-            decisions = _read_decisions(features, outcomes["verdict"])
+            decisions = read_decisions(features, outcomes["verdict"])
             X = transform_rows(self.estimators, rows, [decisions[i] for i in item_of_sentence])
             roles = _predict_roles(self.estimators, X, item_of_sentence)
             verdicts = np.asarray(self.estimators["sentence_verdicts"].predict_proba(X)[:, 0])
-            X_reasons = add_neighbours(self.estimators, X, rows)
+            X_reasons = add_context(self.estimators, X, rows)
             gate = roles[:, [FINDING]] ** self.config.gate
             reasons = np.asarray(self.estimators["sentence_reasons"].predict_proba(X_reasons)) * gate
         else:
@@ -162,17 +181,23 @@ class RationaleModel:
         return Scores(item_of_sentence, roles, verdicts, reasons, outcomes)
 
     def _score_task(self, task: str, features: Sequence[ItemFeatures]) -> Floats:
-        """Give the probability of Overturned at the configured base rate.
+        """Give the score of Overturned, at the rate of what was learned from."""
+        words = [getattr(item, TASK_WORDS[task]) for item in features]
+        return np.asarray(self.estimators[task].predict_proba(self.estimators[f"{task}_words"].transform(words))[:, 0])
+
+    def calibrate_outcome(self, task: str, scores: Floats, base_rate: float | None = None) -> Floats:
+        """Give the probability of Overturned where a share `base_rate` is Overturned, `config.base_rate` by default.
 
         References
         ----------
-        Saerens, Latinne and Decaestecker, "Adjusting the outputs of a classifier to new a priori probabilities"
-        (2002).
+        The move to another rate: Saerens, Latinne and Decaestecker, "Adjusting the outputs of a classifier to new a
+        priori probabilities" (2002).
         """
-        words = [getattr(item, TASK_WORDS[task]) for item in features]
-        proba = self.estimators[task].predict_proba(self.estimators[f"{task}_words"].transform(words))[:, 0]
-        shift = logit(self.config.base_rate) - logit(self.trained_rate)
-        return np.asarray(expit(logit(np.clip(proba, 1e-9, 1 - 1e-9)) + shift))
+        calibration = self.estimators.get(f"{task}_calibration")
+        if calibration is None:
+            return scores
+        log_odds = calibration.coef_[0, 0] * make_log_odds(scores) + calibration.intercept_[0]
+        return np.asarray(expit(log_odds + logit(base_rate or self.config.base_rate) - logit(self.config.base_rate)))
 
     def decode(
         self,
@@ -180,28 +205,65 @@ class RationaleModel:
         scores: Scores,
         *,
         forecast_known: Sequence[bool] | None = None,
+        base_rate: float | None = None,
     ) -> list[Prediction]:
-        """Turn probabilities into predictions with reasons, evidence, primary reason and outcomes."""
+        """Turn scores into predictions with reasons, evidence, primary reason and outcomes.
+
+        Parameters
+        ----------
+        forecast_known : sequence of bool, optional
+            Whether an item has what the forecast is read from; yes by default.
+        base_rate : float, optional
+            Share of Overturned where the items come from, `config.base_rate` by default.
+        """
         edges = np.searchsorted(scores.item_of_sentence, np.arange(len(features) + 1))
         known = forecast_known or [True] * len(features)
+        proba = self.calibrate_reasons(stack_item_scores(scores, len(features)))
+        outcomes = {task: self.calibrate_outcome(task, scores.outcomes[task], base_rate) for task in scores.outcomes}
         return [
-            self._decode_item(item, scores, slice(edges[i], edges[i + 1]), i, forecast=known[i])
+            self._decode_item(
+                item,
+                scores,
+                slice(edges[i], edges[i + 1]),
+                i,
+                proba[i],
+                {task: float(values[i]) for task, values in outcomes.items() if known[i] or task != "forecast"},
+            )
             for i, item in enumerate(features)
         ]
 
-    def _decode_item(self, item: ItemFeatures, scores: Scores, part: slice, i: int, *, forecast: bool) -> Prediction:
-        tasks = {task: _decode_outcome(float(scores.outcomes[task][i])) for task in OUTCOME_TASKS}
-        reasons = self._decode_reasons(item, scores.reasons[part])
+    def calibrate_reasons(self, scores: Floats) -> Floats:
+        """Give the probability of each item's reasons; before a calibration is learned, the scores themselves.
+
+        Parameters
+        ----------
+        scores : ndarray of shape (n_items, n_reasons)
+            Each item's best sentence score.
+        """
+        return (
+            calibrate_reasons(self.estimators["reasons_calibration"], scores)
+            if "reasons_calibration" in self.estimators
+            else scores
+        )
+
+    def _decode_item(
+        self,
+        item: ItemFeatures,
+        scores: Scores,
+        part: slice,
+        i: int,
+        proba: Floats,
+        outcomes: Mapping[str, float],
+    ) -> Prediction:
+        reasons = self._decode_reasons(item, scores.reasons[part], proba)
         read = bool(item.words)
+        tasks = {task: _decode_outcome(p) for task, p in outcomes.items() if read or task == "forecast"}
         return Prediction(
             rationale=item.rationale,
-            outcome=Outcomes(
-                verdict=tasks["verdict"] if read else None,
-                reasoning=tasks["reasoning"] if read else None,
-                forecast=tasks["forecast"] if forecast else None,
-            ),
+            outcome=Outcomes(None, *(tasks.get(task) for task in OUTCOME_TASKS)),
             reasons=reasons,
-            primary_reason=self._choose_primary(reasons, scores, part, i) if reasons else None,
+            primary_reason=self._choose_primary(reasons, scores, part, i, proba) if reasons else None,
+            certainty=round(_expect_f1(proba, [reason.label for reason in reasons]), 4) if read else None,
             sentences=tuple(
                 SentencePrediction(row.start_char, row.end_char, ROLE_CODES[int(role)], bool(verdict >= 0.5))
                 for row, role, verdict in zip(
@@ -210,38 +272,57 @@ class RationaleModel:
             ),
         )
 
-    def _choose_primary(self, reasons: Sequence[ReasonPrediction], scores: Scores, part: slice, i: int) -> str:
+    def _choose_primary(
+        self, reasons: Sequence[ReasonPrediction], scores: Scores, part: slice, i: int, proba: Floats
+    ) -> str:
         """Take the reason that ranks first; before ranks are learned, the most probable one."""
         if len(reasons) == 1 or "primary" not in self.estimators:
             return reasons[0].label
         index = [REASONS.index(reason.label) for reason in reasons]
-        X = make_rank_features(scores.reasons[part], scores.roles[part], float(scores.outcomes["verdict"][i]))[index]
+        overturned = float(scores.outcomes["verdict"][i])
+        X = make_rank_features(scores.reasons[part], scores.roles[part], scores.verdicts[part], proba, overturned)[
+            index
+        ]
         return reasons[int(self.estimators["primary"].predict_proba(X)[:, 1].argmax())].label
 
-    def _decode_reasons(self, item: ItemFeatures, proba: Floats) -> tuple[ReasonPrediction, ...]:
-        if not len(proba):
+    def _decode_reasons(self, item: ItemFeatures, scores: Floats, proba: Floats) -> tuple[ReasonPrediction, ...]:
+        if not len(scores):
             return ()
-        best = proba.max(axis=0)
-        found = [j for j in np.argsort(-best, kind="stable") if best[j] >= self.thresholds[j]]
+        found = [j for j in np.argsort(-proba, kind="stable") if proba[j] >= self.thresholds[j]]
         return tuple(
             ReasonPrediction(
                 REASONS[j],
-                round(float(best[j]), 4),
+                round(float(proba[j]), 4),
                 tuple(
                     Evidence(row.start_char, row.end_char, item.rationale[row.start_char : row.end_char])
-                    for row, p in zip(item.rows, proba[:, j], strict=True)
-                    if p >= max(self.config.evidence_share * best[j], 0.5 * self.thresholds[j])
+                    for row, score in zip(item.rows, scores[:, j], strict=True)
+                    if score >= self.config.evidence_share * scores[:, j].max()
                 ),
             )
             for j in found
         )
 
 
+def stack_item_scores(scores: Scores, n_items: int) -> Floats:
+    """Give each item's best sentence score for each reason, shape (n_items, n_reasons)."""
+    stacked = np.zeros((n_items, len(REASONS)))
+    np.maximum.at(stacked, scores.item_of_sentence, scores.reasons)
+    return stacked
+
+
+def _expect_f1(proba: Floats, found: Sequence[str]) -> float:
+    """Give the F1 to expect of the reasons found; of none found, the probability that none holds."""
+    if not found:
+        return float(np.prod(1 - proba))
+    shown = sum(float(proba[REASONS.index(label)]) for label in found)
+    return 2 * shown / (len(found) + float(proba.sum()))
+
+
 def _decode_outcome(probability: float) -> OutcomePrediction:
     return OutcomePrediction(OUTCOMES[probability >= 0.5], round(probability, 4))
 
 
-def _read_decisions(features: Sequence[ItemFeatures], verdict: Floats) -> list[str]:
+def read_decisions(features: Sequence[ItemFeatures], verdict: Floats) -> list[str]:
     """Give what each rationale says was decided: "granted", "refused", or nothing."""
     return [
         ("granted" if p >= 0.5 else "refused") if item.verdict_words else ""
@@ -276,12 +357,13 @@ def transform_rows(
     estimators: Mapping[str, Any], rows: Sequence[SentenceRow], decisions: Sequence[str]
 ) -> sp.csr_matrix:
     """Give the features of sentences that roles and verdict flags are read from, shape (n_sentences, n_features)."""
-    names = ("words", "statuses", "marks", "decided_marks")
+    names = ("words", "kinds", "statuses", "marks", "decided_marks")
     return sp.hstack(
         [estimators[name].transform(make_row_texts(name, rows, decisions)) for name in names], format="csr"
     )
 
 
-def add_neighbours(estimators: Mapping[str, Any], X: sp.csr_matrix, rows: Sequence[SentenceRow]) -> sp.csr_matrix:
-    """Add what reasons are read from besides: the marks of the sentences before and after."""
-    return sp.hstack([X, estimators["neighbours"].transform([row.neighbours for row in rows])], format="csr")
+def add_context(estimators: Mapping[str, Any], X: sp.csr_matrix, rows: Sequence[SentenceRow]) -> sp.csr_matrix:
+    """Add what reasons are read from besides: the marks of the sentences before and after, and what was asked for."""
+    context = [estimators[name].transform([getattr(row, name) for row in rows]) for name in ("neighbours", "requests")]
+    return sp.hstack([X, *context], format="csr")

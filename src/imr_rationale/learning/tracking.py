@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure as Picture
 
+    from imr_rationale.learning.curve import CurvePoint
+
 __all__ = [
     "DEFAULT_STORE",
     "EXPERIMENT",
     "download_model",
+    "log_curve",
     "log_run",
     "make_headline_table",
     "make_label_table",
@@ -123,6 +126,75 @@ def log_run(
                 mlflow.log_figure(picture, f"pictures/{name}.png")
             _log_model(mlflow, bundle, example)
             return str(run.info.run_id)
+
+
+def log_curve(
+    points: "Sequence[CurvePoint]", *, store: str, params: Mapping[str, object], sources: Sequence[Mapping[str, str]]
+) -> str:
+    """Log a learning curve as one run: metrics by number of items, a table, and two pictures.
+
+    Returns
+    -------
+    str
+        The run's id.
+
+    Raises
+    ------
+    TrackingError
+        The store cannot be reached or refuses.
+    """
+    from imr_rationale.learning.curve import tabulate_curve
+
+    with _connect(store) as mlflow:
+        mlflow.set_experiment(EXPERIMENT)
+        with mlflow.start_run(run_name=f"learning curve ({points[-1].n_items} items)") as run:
+            mlflow.log_params({**params, **{f"{source['name']}_sha256": source["sha256"] for source in sources}})
+            table = tabulate_curve(points, HEADLINES)
+            for row in table[table["part"] == "size"].to_dict("records"):
+                if row["value"] == row["value"]:
+                    mlflow.log_metric(f"{row['data']}.{row['metric']}", row["value"], step=row["n_items"])
+            mlflow.log_table(table, "tables/learning_curve.json")
+            for name, picture in _draw_curves(table).items():
+                mlflow.log_figure(picture, f"pictures/{name}.png")
+            return str(run.info.run_id)
+
+
+#: what a learning curve is drawn of
+CURVE_METRICS = ("reasons.micro_f1", "reasons.macro_f1", "primary.accuracy", "evidence.precision", "roles.accuracy")
+
+
+def _draw_curves(table: "pd.DataFrame") -> "dict[str, Picture]":
+    """Draw quality by size of the corpus, and what leaving out a kind of file costs."""
+    from matplotlib.figure import Figure as Picture
+
+    names = sorted(table["data"].unique())
+    pictures = {}
+    for kind in ("by_size", "without_a_kind"):
+        picture = Picture(figsize=(6.5 * len(names), 4.5), layout="constrained")
+        for axes, data in zip(picture.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+            part = table[table["data"] == data]
+            (_draw_sizes if kind == "by_size" else _draw_parts)(axes, part)
+            axes.set_title(data)
+        pictures[f"learning_curve_{kind}"] = picture
+    return pictures
+
+
+def _draw_sizes(axes: Any, table: "pd.DataFrame") -> None:
+    for metric in CURVE_METRICS:
+        rows = table[(table["part"] == "size") & (table["metric"] == metric)].sort_values("n_items")
+        axes.plot(rows["n_items"], rows["value"], marker="o", label=metric)
+        axes.fill_between(rows["n_items"], rows["low"], rows["high"], alpha=0.12)
+    axes.set_xlabel("items learned from")
+    axes.legend(fontsize="small", frameon=False)
+
+
+def _draw_parts(axes: Any, table: "pd.DataFrame") -> None:
+    rows = table[table["metric"] == CURVE_METRICS[0]]
+    whole = rows[rows["part"] == "size"].sort_values("n_items")["value"].iloc[-1]
+    parts = rows[rows["part"] != "size"].iloc[::-1]
+    axes.barh(parts["part"], parts["value"] - whole, color="#4878a8")
+    axes.axvline(0, color="#203040", linewidth=0.8)
+    axes.set_xlabel(f"change of {CURVE_METRICS[0]}; all files: {whole:.3f}")
 
 
 def open_run(store: str, *, name: str) -> str:
@@ -237,7 +309,7 @@ def _draw_bars(table: "pd.DataFrame", name: str, value: str, title: str) -> "Pic
     places = range(len(rows))
     errors = [(rows[value] - rows["low"]).clip(lower=0), (rows["high"] - rows[value]).clip(lower=0)]
     axes.barh(places, rows[value], xerr=errors, color="#4878a8", ecolor="#203040", label="model, 95 % interval")
-    for baseline, marker in zip((b for b in BASELINES if b in rows), "ox^", strict=False):
+    for baseline, marker in zip((b for b in BASELINES if b in rows), "ox^+", strict=False):
         axes.scatter(rows[baseline], places, marker=marker, color="#c44e52", zorder=3, label=baseline)
     axes.set_yticks(places, rows[name])
     axes.set_xlim(0, 1)

@@ -1,7 +1,7 @@
 """One training run: corpus in; cross-validated figures, baselines and a fitted model out."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,27 +9,24 @@ import numpy.typing as npt
 
 from imr_rationale.errors import AnnotationError
 from imr_rationale.labels import NONE_STATED, OUTCOME_TASKS, REASONS
-from imr_rationale.learning.baselines import BASELINES
+from imr_rationale.learning.baselines import BASELINES, keep_figure
 from imr_rationale.learning.corpus import AnnotatedItem, AnnotatedLetter
-from imr_rationale.learning.evaluate import (
-    Annotation,
-    Figure,
-    GoldItem,
-    GoldSentence,
-    evaluate_predictions,
-    keep_distinct,
-)
+from imr_rationale.learning.evaluate import Figure, evaluate_predictions
 from imr_rationale.learning.features import ItemFeatures, make_features
 from imr_rationale.learning.fit import (
     ItemTarget,
     SentenceTarget,
     choose_thresholds,
     fit_model,
+    fit_outcome_calibration,
     fit_primary,
-    stack_item_scores,
+    fit_reasons_calibration,
+    weigh_to_rate,
 )
-from imr_rationale.learning.model import Config, RationaleModel, Scores
-from imr_rationale.learning.splits import group_items, make_folds
+from imr_rationale.learning.gold import Annotation, GoldItem, GoldSentence, keep_distinct
+from imr_rationale.learning.leak import fit_sentinel, measure_leak
+from imr_rationale.learning.model import Config, RationaleModel, Scores, stack_item_scores
+from imr_rationale.learning.splits import group_items, group_writers, make_folds
 from imr_rationale.records import ItemText, Prediction
 
 if TYPE_CHECKING:
@@ -39,8 +36,12 @@ __all__ = [
     "Progress",
     "TrainingResult",
     "TrainingSet",
+    "fit_whole",
+    "make_gold_item",
+    "make_item_text",
     "make_training_set",
     "tabulate_predictions",
+    "take_items",
     "train_model",
 ]
 
@@ -52,7 +53,16 @@ CORPUS, LETTERS = "corpus", "letters"
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """Items ready to learn from; all sequences run parallel."""
+    """Items ready to learn from; all sequences run parallel.
+
+    Attributes
+    ----------
+    groups : ndarray of shape (n_items,)
+        Letters and near-duplicate texts that depend on each other.
+    writers : ndarray of shape (n_items,)
+        Groups joined by the writer of a corpus file: folds are made of these, so that what is learned from
+        out-of-fold scores holds for a hand that the model has not seen.
+    """
 
     texts: tuple[ItemText, ...]
     features: tuple[ItemFeatures, ...]
@@ -60,11 +70,18 @@ class TrainingSet:
     gold: tuple[GoldItem, ...]
     primaries: tuple[str, ...]
     origins: tuple[str, ...]
+    files: tuple[str, ...]
     groups: npt.NDArray[np.int64]
+    writers: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         """Give the number of items."""
         return len(self.features)
+
+    @property
+    def overturned(self) -> npt.NDArray[np.bool_]:
+        """Whether each item was Overturned, shape (n_items,)."""
+        return np.array([target.outcome == "Overturned" for target in self.targets])
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,19 +108,20 @@ def make_training_set(corpus: Sequence[AnnotatedLetter], letters: Sequence[Annot
     """Run annotated letters, invented and real, through the language pipeline and align sentences with annotations."""
     pairs = [(letter, item) for letter in (*corpus, *letters) for item in letter.items]
     n_corpus = sum(len(letter.items) for letter in corpus)
-    texts = tuple(
-        ItemText(item.rationale, item.treatment, letter.summary, item.claims_administrator_guideline)
-        for letter, item in pairs
-    )
+    texts = tuple(make_item_text(letter, item) for letter, item in pairs)
     features = tuple(make_features(texts))
+    files = tuple(letter.file for letter, _ in pairs)
+    groups = group_items([letter.id for letter, _ in pairs], [item.words for item in features])
     return TrainingSet(
         texts=texts,
         features=features,
         targets=tuple(_make_target(found, item) for found, (_, item) in zip(features, pairs, strict=True)),
-        gold=tuple(_make_gold(letter, item) for letter, item in pairs),
+        gold=tuple(make_gold_item(letter, item) for letter, item in pairs),
         primaries=tuple(item.primary for _, item in pairs),
         origins=tuple(CORPUS if i < n_corpus else LETTERS for i in range(len(pairs))),
-        groups=group_items([letter.id for letter, _ in pairs], [item.words for item in features]),
+        files=files,
+        groups=groups,
+        writers=group_writers(groups, [file if i < n_corpus else None for i, file in enumerate(files)]),
     )
 
 
@@ -112,7 +130,23 @@ def _make_target(features: ItemFeatures, item: AnnotatedItem) -> ItemTarget:
     return ItemTarget(item.outcome, tuple(known.get((row.start_char, row.end_char)) for row in features.rows))
 
 
-def _make_gold(letter: AnnotatedLetter, item: AnnotatedItem) -> GoldItem:
+def take_items(data: TrainingSet, index: npt.NDArray[np.int64]) -> TrainingSet:
+    """Give the part of a training set that `index` names."""
+    parts = {
+        field.name: tuple(getattr(data, field.name)[i] for i in index)
+        for field in fields(TrainingSet)
+        if field.name not in {"groups", "writers"}
+    }
+    return TrainingSet(**parts, groups=data.groups[index], writers=data.writers[index])
+
+
+def make_item_text(letter: AnnotatedLetter, item: AnnotatedItem) -> ItemText:
+    """Give what a model reads of an annotated item."""
+    return ItemText(item.rationale, item.treatment, letter.summary, item.claims_administrator_guideline)
+
+
+def make_gold_item(letter: AnnotatedLetter, item: AnnotatedItem) -> GoldItem:
+    """Give what a prediction for an annotated item is measured against."""
     sentences = tuple(GoldSentence(s.text, s.role, s.verdict, s.reasons) for s in item.sentences)
     return GoldItem(letter.id, item.number, item.outcome, item.rationale, (Annotation(item.primary, sentences),))
 
@@ -120,41 +154,72 @@ def _make_gold(letter: AnnotatedLetter, item: AnnotatedItem) -> GoldItem:
 def train_model(data: TrainingSet, config: Config, *, progress: Progress = lambda step: None) -> TrainingResult:
     """Cross-validate, measure beside the baselines, choose thresholds, and fit on everything.
 
-    The thresholds and the choice of the primary reason of a fold come from the out-of-fold probabilities of the
-    other folds; the final model's from all of them.
+    What is learned from out-of-fold scores (calibration, thresholds, the choice of the primary reason) comes for a
+    fold from the other folds; for the final model from all of them.
 
     Raises
     ------
     AnnotationError
         There are fewer groups of letters than folds.
     """
+    folds = _make_folds(data, config)
+    batches = _score_folds(data, folds, config, progress)
+    predictions: list[Prediction | None] = [None] * len(data)
+    baselines: dict[str, list[Prediction | None]] = {name: [None] * len(data) for name in BASELINES}
+    for batch in batches:
+        model = _finish_model(batch.model, [other for other in batches if other.fold != batch.fold], data)
+        rate = _count_overturned(data, batch.origin) if batch.origin == CORPUS else None
+        found = model.decode([data.features[i] for i in batch.index], batch.scores, base_rate=rate)
+        _place(predictions, batch.index, found)
+    for k, (train, test) in enumerate(folds):
+        progress(f"fold {k + 1}/{len(folds)}: baselines")
+        for name, predict in BASELINES.items():
+            _place(baselines[name], test, _run_baseline(predict, data, train, test))
+    model = _fit_final(data, batches, config, progress)
+    progress("intervals")
+    return TrainingResult(
+        model=model,
+        figures=_measure(data, predictions, baselines, config),
+        predictions=tuple(prediction for prediction in predictions if prediction is not None),
+        sizes={origin: _count_sizes(data, origin) for origin in sorted(set(data.origins))},
+    )
+
+
+def fit_whole(data: TrainingSet, config: Config, *, progress: Progress = lambda step: None) -> RationaleModel:
+    """Fit a model as `train_model` does, without measuring it."""
+    return _fit_final(data, _score_folds(data, _make_folds(data, config), config, progress), config, progress)
+
+
+Folds = list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]
+
+
+def _make_folds(data: TrainingSet, config: Config) -> Folds:
+    """Make folds by writer, or by letter where the corpus has fewer files than folds."""
     if len(np.unique(data.groups)) < config.n_splits:
         raise AnnotationError(
             f"{len(np.unique(data.groups))} independent letters are too few for {config.n_splits} folds"
         )
     strata = [f"{origin} {primary}" for origin, primary in zip(data.origins, data.primaries, strict=True)]
-    folds = list(make_folds(strata, data.groups, n_splits=config.n_splits, random_state=config.random_state))
-    batches = [
+    groups = _choose_groups(data, config)
+    return list(make_folds(strata, groups, n_splits=config.n_splits, random_state=config.random_state))
+
+
+def _choose_groups(data: TrainingSet, config: Config) -> npt.NDArray[np.int64]:
+    in_corpus = np.array([origin == CORPUS for origin in data.origins])
+    return data.writers if len(np.unique(data.writers[in_corpus])) >= config.n_splits else data.groups
+
+
+def _score_folds(data: TrainingSet, folds: Folds, config: Config, progress: Progress) -> "list[_Batch]":
+    return [
         batch for k, (train, test) in enumerate(folds) for batch in _fit_fold(data, k, train, test, config, progress)
     ]
-    predictions: list[Prediction | None] = [None] * len(data)
-    baselines: dict[str, list[Prediction | None]] = {name: [None] * len(data) for name in BASELINES}
-    for batch in batches:
-        model = _finish_model(batch.model, [other for other in batches if other.fold != batch.fold], data)
-        _place(predictions, batch.index, model.decode([data.features[i] for i in batch.index], batch.scores))
-    for k, (train, test) in enumerate(folds):
-        progress(f"fold {k + 1}/{len(folds)}: baselines")
-        for name, predict in BASELINES.items():
-            _place(baselines[name], test, _run_baseline(predict, data, train, test))
+
+
+def _fit_final(data: TrainingSet, batches: "Sequence[_Batch]", config: Config, progress: Progress) -> RationaleModel:
     progress("fit on all items")
-    fitted = fit_model(data.features, data.targets, data.groups, _weigh(data, config), config)
-    progress("intervals")
-    return TrainingResult(
-        model=_finish_model(fitted, batches, data),
-        figures=_measure(data, predictions, baselines, config),
-        predictions=tuple(prediction for prediction in predictions if prediction is not None),
-        sizes={origin: _count_sizes(data, origin) for origin in sorted(set(data.origins))},
-    )
+    writers = _choose_groups(data, config)
+    fitted = fit_model(data.features, data.targets, data.groups, _weigh(data, config), config, writers=writers)
+    return _finish_model(fitted, batches, data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +241,7 @@ def _fit_fold(
     config: Config,
     progress: Progress,
 ) -> Iterator[_Batch]:
-    """Fit one fold's model and score the items it has not seen, each origin at its own base rate."""
+    """Fit one fold's model and score the items it has not seen."""
     progress(f"fold {fold + 1}/{config.n_splits}: fit")
     model = fit_model(
         [data.features[i] for i in train],
@@ -184,13 +249,12 @@ def _fit_fold(
         data.groups[train],
         _weigh(data, config)[train],
         config,
+        writers=_choose_groups(data, config)[train],
     )
-    at_corpus_rate = replace(model, config=replace(config, base_rate=model.trained_rate))
     for origin in sorted(set(data.origins)):
         index = np.array([i for i in test if data.origins[i] == origin], dtype=np.int64)
         if len(index):
-            chosen = at_corpus_rate if origin == CORPUS else model
-            yield _Batch(fold, origin, index, chosen, chosen.score([data.features[i] for i in index]))
+            yield _Batch(fold, origin, index, model, model.score([data.features[i] for i in index]))
 
 
 def _weigh(data: TrainingSet, config: Config) -> npt.NDArray[np.float64]:
@@ -198,15 +262,44 @@ def _weigh(data: TrainingSet, config: Config) -> npt.NDArray[np.float64]:
 
 
 def _finish_model(model: RationaleModel, batches: Sequence[_Batch], data: TrainingSet) -> RationaleModel:
-    """Add what is learned from out-of-fold scores: thresholds and the choice of the primary reason."""
+    """Add what is learned from out-of-fold scores: calibration, thresholds and the choice of the primary reason."""
+    config = model.config
+    weights = [1.0 if batch.origin == CORPUS else config.letters_weight_items for batch in batches]
+    heavy = np.concatenate([np.full(len(batch.index), w) for batch, w in zip(batches, weights, strict=True)])
     y_true = np.array([[reason in data.targets[i].reasons for reason in REASONS] for b in batches for i in b.index])
-    proba = np.vstack([stack_item_scores(batch.scores, len(batch.index)) for batch in batches])
+    stacked = [stack_item_scores(batch.scores, len(batch.index)) for batch in batches]
+    added = {"reasons_calibration": fit_reasons_calibration(np.vstack(stacked), y_true, heavy, config)}
+    overturned = data.overturned[np.concatenate([batch.index for batch in batches])]
+    balance = _balance_origins(overturned, [batch.origin for batch in batches for _ in batch.index], config.base_rate)
+    for task in OUTCOME_TASKS:
+        scores = np.concatenate([batch.scores.outcomes[task] for batch in batches])
+        added[f"{task}_calibration"] = fit_outcome_calibration(scores, overturned, heavy * balance)
+    model = replace(model, estimators={**model.estimators, **added})
+    probas = [model.calibrate_reasons(scores) for scores in stacked]
     primaries = [[data.primaries[i] for i in batch.index] for batch in batches]
-    weights = [1.0 if batch.origin == CORPUS else model.config.letters_weight_primary for batch in batches]
-    primary = fit_primary([batch.scores for batch in batches], primaries, weights, model.config)
+    primary = fit_primary([batch.scores for batch in batches], probas, primaries, weights, config)
     return replace(
-        model, thresholds=choose_thresholds(y_true, proba), estimators={**model.estimators, "primary": primary}
+        model,
+        thresholds=choose_thresholds(y_true, np.vstack(probas)),
+        estimators={**model.estimators, "primary": primary},
     )
+
+
+def _balance_origins(
+    overturned: npt.NDArray[np.bool_], origins: Sequence[str], base_rate: float
+) -> npt.NDArray[np.float64]:
+    """Bring the items of each origin to the base rate."""
+    weights = np.ones(len(overturned))
+    for origin in set(origins):
+        members = np.array([found == origin for found in origins])
+        weights[members] = weigh_to_rate(overturned[members], base_rate)
+    return weights
+
+
+def _count_overturned(data: TrainingSet, origin: str) -> float:
+    """Give the share of Overturned among the items of `origin`."""
+    members = np.array([found == origin for found in data.origins])
+    return float(np.clip(data.overturned[members].mean(), 0.001, 0.999))
 
 
 def _count_sizes(data: TrainingSet, origin: str) -> dict[str, int]:
@@ -246,7 +339,20 @@ def _measure(
                 [found[i] for i in index], gold, n_bootstrap=config.n_bootstrap, random_state=config.random_state
             )
             suffix = f".{name}" if name else ""
-            figures |= {f"{origin}_cv.{metric}{suffix}": figure for metric, figure in measured.items()}
+            figures |= {
+                f"{origin}_cv.{metric}{suffix}": figure
+                for metric, figure in measured.items()
+                if keep_figure(name, metric)
+            }
+        leak = measure_leak(
+            fit_sentinel(data.features, data.overturned),
+            [data.features[i] for i in index],
+            data.overturned[index],
+            [item.letter for item in gold],
+            n_bootstrap=config.n_bootstrap,
+            random_state=config.random_state,
+        )
+        figures |= {f"{origin}_cv.{metric}": figure for metric, figure in leak.items()}
     return figures
 
 

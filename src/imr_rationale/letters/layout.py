@@ -17,7 +17,7 @@ from imr_rationale.letters.lines import Line, join_lines, join_paragraphs, make_
 from imr_rationale.letters.sources import read_text
 from imr_rationale.records import Dates, Letter
 
-__all__ = ["parse_letter", "read_letter"]
+__all__ = ["parse_letter", "read_age_and_sex", "read_letter"]
 
 
 _LABELS = "|".join(pattern.pattern for pattern in FINAL_DETERMINATION.item_fields.values())
@@ -75,7 +75,7 @@ def parse_letter(text: str) -> Letter:
     header = _read_labels(sections["header"], layout.header)
     credentials = _read_labels(sections.get("credentials", ()), layout.credentials)
     summary = _read_summary(sections.get("summary", ()), layout)
-    age, sex = _read_age_and_sex(summary or "")
+    age, sex = read_age_and_sex(summary or "")
     letter = Letter(
         text=text,
         case_number=_read_case_number(header.get("case_number"), join_lines(sections["header"])),
@@ -177,7 +177,7 @@ def _read_summary(lines: Sequence[Line], layout: Layout) -> str | None:
     return SUMMARY_PREAMBLE_RE.sub("", text, count=1).strip() or None
 
 
-def _read_age_and_sex(summary: str) -> tuple[int | None, str | None]:
+def read_age_and_sex(summary: str) -> tuple[int | None, str | None]:
     """Read the age, and the sex beside it or, without an age, in the opening words."""
     match = AGE_SEX_RE.search(summary)
     sex = SEX_RE.search(match["rest"] if match else summary[:OPENING_CHARS])

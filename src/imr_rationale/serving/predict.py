@@ -169,5 +169,6 @@ def prediction_to_dict(prediction: Prediction) -> dict[str, Any]:
             for reason in prediction.reasons
         ],
         "primary_reason": prediction.primary_reason,
+        "certainty": prediction.certainty,
         "warnings": list(prediction.warnings),
     }

@@ -1,0 +1,140 @@
+"""Which words carried a reason: the log-odds of a sentence, split exactly over its words and its context.
+
+The models of reasons are linear, so nothing is sampled and nothing approximated: every n-gram's share is its weight
+in the sentence times its coefficient, spread evenly over its occurrences and their words.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from imr_rationale.labels import REASONS, check_reasons
+from imr_rationale.language.pipeline import soften_text
+from imr_rationale.learning.estimators import FINDING
+from imr_rationale.learning.features import PLAIN_WORD_RE, SentenceRow, find_kinds, find_words, make_features
+from imr_rationale.learning.model import ROW_TEXTS, RationaleModel, make_row_texts, read_decisions
+from imr_rationale.records import ItemText
+
+__all__ = ["Explanation", "WordShare", "explain_reason"]
+
+
+@dataclass(frozen=True, slots=True)
+class WordShare:
+    """What one word adds to the log-odds; `rationale[start_char:end_char]` is the word."""
+
+    start_char: int
+    end_char: int
+    log_odds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a sentence shows a reason, or does not.
+
+    Attributes
+    ----------
+    reason : str
+    start_char, end_char : int
+        The sentence in the rationale.
+    words : tuple of WordShare
+        In the order of the text; words without a share are left out.
+    context : mapping of str to float
+        What cues, place, decision and neighbouring sentences add, by the name of the mark.
+    intercept : float
+        The log-odds before anything is read.
+    log_odds : float
+        Their sum, `intercept + sum of words + sum of context`: what the model of reasons says of the sentence.
+    finding : float
+        Probability that the sentence is a finding; the sentence's score is the product of both probabilities.
+    """
+
+    reason: str
+    start_char: int
+    end_char: int
+    words: tuple[WordShare, ...]
+    context: Mapping[str, float]
+    intercept: float
+    log_odds: float
+    finding: float
+
+
+def explain_reason(model: RationaleModel, item: ItemText, reason: str) -> tuple[Explanation, ...]:
+    """Explain one reason in every sentence of a rationale.
+
+    Raises
+    ------
+    LabelError
+        The reason is unknown.
+
+    Examples
+    --------
+    >>> from imr_rationale import load_model
+    >>> text = "There is no evidence of red flags. The request is not medically necessary."
+    >>> first, _ = explain_reason(load_model(), ItemText(text), "no_clinical_indication")
+    >>> best = max(first.words, key=lambda share: share.log_odds)
+    >>> text[best.start_char : best.end_char] in {"red", "flags"}
+    True
+    """
+    (name,) = check_reasons([reason])
+    (features,) = make_features([item])
+    scores = model.score([features])
+    decisions = read_decisions([features], scores.outcomes["verdict"]) * len(features.rows)
+    estimator = model.estimators["sentence_reasons"]
+    label = REASONS.index(name)
+    intercept = float(estimator.intercept_[label])
+    text = soften_text(item.rationale)
+    explained = []
+    for i, row in enumerate(features.rows):
+        words: dict[tuple[int, int], float] = defaultdict(float)
+        context: dict[str, float] = {}
+        for (block, term), share in _split(model, row, decisions[i], estimator.coef_[label]):
+            places = list(_find_places(text, row, block, term))
+            for span in places:
+                words[span] += share / len(places)
+            if not places:
+                context[f"{block}: {term}"] = share
+        explained.append(
+            Explanation(
+                reason=name,
+                start_char=row.start_char,
+                end_char=row.end_char,
+                words=tuple(WordShare(*span, value) for span, value in sorted(words.items())),
+                context=dict(sorted(context.items(), key=lambda pair: -abs(pair[1]))),
+                intercept=intercept,
+                log_odds=intercept + sum(words.values()) + sum(context.values()),
+                finding=float(scores.roles[i, FINDING]),
+            )
+        )
+    return tuple(explained)
+
+
+def _split(
+    model: RationaleModel, row: SentenceRow, decision: str, coef: np.ndarray
+) -> Iterator[tuple[tuple[str, str], float]]:
+    """Yield ((block, term), share) of every term of the sentence, in the order of the coefficients."""
+    offset = 0
+    for block in ROW_TEXTS:
+        vectorizer = model.estimators[block]
+        terms = vectorizer.get_feature_names_out()
+        found = vectorizer.transform(make_row_texts(block, [row], [decision]))
+        for column, value in zip(found.indices, found.data, strict=True):
+            yield (block, str(terms[column])), float(value * coef[offset + column])
+        offset += len(terms)
+
+
+def _find_places(text: str, row: SentenceRow, block: str, term: str) -> Iterator[tuple[int, int]]:
+    """Yield the span of each word of each occurrence of a term; marks stand nowhere."""
+    start, end = row.start_char, row.end_char
+    if block == "statuses":
+        spans = [match.span() for match in PLAIN_WORD_RE.finditer(text, start, end)]
+        spans += [(a, b) for a, b, word in find_kinds(text, start, end) if word.startswith("<")]
+        yield from (span for span, found in zip(spans, row.statuses.split(), strict=True) if found == term)
+    elif block in {"words", "kinds"}:
+        find = find_words if block == "words" else find_kinds
+        spans = [(a, b) for a, b, _ in find(text, start, end)]
+        stems, wanted = getattr(row, block).split(), term.split()
+        for i in range(len(stems) - len(wanted) + 1):
+            if stems[i : i + len(wanted)] == wanted:
+                yield from spans[i : i + len(wanted)]
