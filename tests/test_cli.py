@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from conftest import ROOT
+from conftest import HELDOUT, ROOT
 from imr_rationale.cli import main
+from imr_rationale.language.rules import RULES, RULES_VERSION
 from imr_rationale.learning.corpus import AnnotatedLetter
+from imr_rationale.learning.curve import SHARES
 from imr_rationale.serving.predict import load_model
 
 LETTERS = ROOT / "data" / "letters"
@@ -107,19 +109,21 @@ def trained(
         blocks = source.read_text(encoding="utf-8").split("=== letter ")[1:]
         kept = ["=== letter " + block for block in blocks if block.split("\n", 1)[0] in wanted]
         (folder / "corpus" / source.name).write_text("".join(kept), encoding="utf-8")
+    (folder / "heldout").mkdir()
+    unseen = (HELDOUT / "newcomers_drugs.txt").read_text(encoding="utf-8").split("=== letter ")
+    (folder / "heldout" / "unseen.txt").write_text("=== letter ".join(unseen[:8]), encoding="utf-8")
     store = f"sqlite:///{folder / 'store.db'}"
+    args = ("--corpus", "corpus", "--heldout", "heldout", "--folds", 2, "--bootstrap", 20, "--tracking-uri", store)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        out, _ = run(
-            "train", "--corpus", "corpus", "-o", "model", "--folds", 2, "--bootstrap", 20, "--tracking-uri", store
-        )
+        out, _ = run("train", "-o", "model", *args)
     return folder, store, out
 
 
 def test_train_prints_figures_beside_baselines_and_what_to_do_next(trained: tuple[Path, str, str]) -> None:
     _, store, out = trained
     assert "reasons.micro_f1" in out
-    assert "majority     rules     tfidf" in out
+    assert "majority     rules     tfidf  metadata" in out
     assert f"ui --tracking-uri {store}" in out
     assert "predict data/letters --model model" in out
 
@@ -206,6 +210,57 @@ def test_evaluate_prints_and_records_figures(
         figures["real.reasons.micro_f1"]["value"], abs=1e-6
     )
     assert recorded["data"]["measured"]["real"] == {"n_items": len(letter.items), "n_letters": 1}
+
+
+def test_evaluate_compares_two_models_on_a_folder(trained: tuple[Path, str, str]) -> None:
+    folder, _, _ = trained
+    model = folder / "model"
+    out, _ = run("evaluate", folder / "heldout", "--corpus", folder / "corpus", "--model", model, "--against", model)
+    assert "difference to" in out
+    assert "+0.000   +0.000 to +0.000" in out
+    assert "*" not in out.split("difference to")[1].split("\n", 1)[1]
+
+
+def test_evaluate_needs_the_letters_of_a_file(tmp_path: Path, trained: tuple[Path, str, str]) -> None:
+    (tmp_path / "gold.jsonl").write_text("{}")
+    _, err = run("evaluate", tmp_path / "gold.jsonl", "--model", trained[0] / "model", code=1)
+    assert "--letters" in err
+
+
+def test_train_measures_on_what_is_held_out(trained: tuple[Path, str, str]) -> None:
+    folder, _, out = trained
+    assert "letters that nothing was learned from" in out
+    figures = json.loads((folder / "model" / "manifest.json").read_text())["figures"]
+    assert "heldout.reasons.micro_f1" in figures
+    assert "heldout.forecast.auroc.metadata" in figures
+    assert figures["heldout.leak.residual_rate"]["value"] == 0
+
+
+def test_rules_lists_every_rule(trained: tuple[Path, str, str]) -> None:
+    corpus = trained[0] / "corpus"
+    out, _ = run("rules", "--corpus", corpus, "--examples")
+    assert out.startswith(f"cue rules, version {RULES_VERSION}, on {corpus}")
+    for rule in RULES:
+        assert rule.name in out
+        assert rule.positive in out
+    rows = [json.loads(line) for line in run("rules", "--corpus", corpus, "--json")[0].splitlines()]
+    assert [row["rule"]["reason"] for row in rows] == [rule.reason for rule in RULES]
+    assert all(row["version"] == RULES_VERSION for row in rows)
+
+
+def test_curve_tracks_one_run_with_a_step_a_size(trained: tuple[Path, str, str], tmp_path: Path) -> None:
+    folder, _, _ = trained
+    store = f"sqlite:///{tmp_path}/curve.db"
+    args = ("curve", folder / "heldout", "--corpus", folder / "corpus", "--folds", 2, "--tracking-uri", store)
+    out, _ = run(*args)
+    assert "heldout micro-F1" in out
+    assert "without prose" in out
+    with sqlite3.connect(tmp_path / "curve.db") as connection:
+        query = "select step from metrics where key = 'heldout.reasons.micro_f1' order by step"
+        steps = [step for (step,) in connection.execute(query)]
+    connection.close()
+    assert len(steps) == len(SHARES)
+    assert steps == sorted(set(steps))
 
 
 def test_ui_serves_on_this_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:

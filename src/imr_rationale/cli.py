@@ -296,7 +296,7 @@ def _print_headlines(figures: Mapping[str, "Figure"], data: str, about: str) -> 
     from imr_rationale.learning.evaluate import HEADLINES
 
     click.echo(f"\n{about}; 95 % intervals by bootstrap over letters")
-    baselines = [name for name in BASELINES if f"{data}.{HEADLINES[0]}.{name}" in figures]
+    baselines = [name for name in BASELINES if any(f"{data}.{figure}.{name}" in figures for figure in HEADLINES)]
     click.echo(f"{'':32}{'model':>8}{'interval':>16}" + "".join(f"{name:>10}" for name in baselines))
     for name in HEADLINES:
         figure = figures.get(f"{data}.{name}")

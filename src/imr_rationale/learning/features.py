@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from spacy.tokens import Doc, Span
 
+from imr_rationale.labels import POLARITY
 from imr_rationale.language.cues import (
     GUIDELINE_RE,
     PATIENT_RE,
@@ -24,7 +25,7 @@ from imr_rationale.language.cues import (
 )
 from imr_rationale.language.lexicon import replace_kinds
 from imr_rationale.language.pipeline import make_docs
-from imr_rationale.language.rules import find_rules
+from imr_rationale.language.rules import RULE_REASONS, find_rules
 from imr_rationale.language.scrub import scrub_verdict
 from imr_rationale.language.sentences import find_sentence_starts
 from imr_rationale.letters.layout import read_age_and_sex
@@ -136,8 +137,8 @@ class ItemFeatures:
     verdict_words : str
         Its verdict spans alone, those that decide by themselves before all others.
     reasoning_words : str
-        The rationale without its verdict spans: its stems, and the stems of sentences about the patient joined with
-        the status of their place.
+        The rationale without its verdict spans: its stems, the stems of sentences about the patient joined with the
+        status of their place, and the cue rules that hold with the polarity of their reasons.
     forecast_words : str
         Treatment, summary and claims administrator's guideline: what is known before the decision.
     metadata_words : str
@@ -161,16 +162,17 @@ def make_features(texts: Iterable[ItemText]) -> Iterator[ItemFeatures]:
     """Run items through the language pipeline and give their features, in order."""
     items = list(texts)
     for item, doc in zip(items, make_docs(item.rationale for item in items), strict=True):
+        reasoning_rules = find_rules(_find_cues_outside_verdict(doc))
         yield ItemFeatures(
             rationale=item.rationale,
             rows=tuple(make_rows(doc, item.treatment)),
             words=normalize_text(doc.text),
             verdict_words=_make_verdict_words(doc),
-            reasoning_words=_make_reasoning_words(scrub_verdict(doc)),
+            reasoning_words=_make_reasoning_words(scrub_verdict(doc), reasoning_rules),
             forecast_words=_make_forecast_words(item),
             metadata_words=_make_metadata_words(item),
             rules=find_rules(doc.spans["cues"]),
-            reasoning_rules=find_rules(_find_cues_outside_verdict(doc)),
+            reasoning_rules=reasoning_rules,
         )
 
 
@@ -182,7 +184,7 @@ def _make_verdict_words(doc: Doc) -> str:
     return " ".join([normalize_text(" ; ".join(clauses)), *last])
 
 
-def _make_reasoning_words(text: str) -> str:
+def _make_reasoning_words(text: str, rules: Sequence[str]) -> str:
     edges = [0, *find_sentence_starts(text), len(text)]
     scopes = find_scopes(text)
     statuses = (
@@ -190,7 +192,8 @@ def _make_reasoning_words(text: str) -> str:
         for start, end in pairwise(edges)
         if not is_guideline_text(text[start:end])
     )
-    return " ".join([stem_words(normalize_text(text)), *statuses])
+    marks = [mark for name in rules for mark in (f"rule|{name}", f"polarity|{POLARITY[RULE_REASONS[name]]}")]
+    return " ".join([stem_words(normalize_text(text)), *statuses, *marks])
 
 
 def _make_forecast_words(item: ItemText) -> str:

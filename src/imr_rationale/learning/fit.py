@@ -133,7 +133,7 @@ def fit_model(
     overturned = np.array([[target.outcome == "Overturned"] for target in targets])
     for task, attribute in TASK_WORDS.items():
         words = [getattr(item, attribute) for item in features]
-        vectorizer = _fit_vectorizer(words, groups, (1, 1) if task == "reasoning" else (1, 2), config)
+        vectorizer = _fit_vectorizer(words, groups, (1, 2), config)
         estimators[f"{task}_words"] = vectorizer
         fitted = StackedLogisticRegression(getattr(config, f"c_outcome_{task}"))
         estimators[task] = fitted.fit(vectorizer.transform(words), overturned, weights)

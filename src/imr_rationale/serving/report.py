@@ -65,7 +65,7 @@ def format_figures(manifests: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _format_table(figures: Mapping[str, Any], data: str) -> Sequence[str]:
     others = {name: name for name in BASELINES} | {"ceiling": "annotators"}
-    shown = [name for name in others if f"{data}.{HEADLINES[0]}.{name}" in figures]
+    shown = [name for name in others if any(f"{data}.{figure}.{name}" in figures for figure in HEADLINES)]
     rows = [
         "| figure | model | 95 % interval | " + " | ".join(others[name] for name in shown) + " |",
         "| --- " * (3 + len(shown)) + "|",
