@@ -351,6 +351,14 @@ def test_train_model_is_reproducible(tiny_data: TrainingSet, tiny_result: Traini
     np.testing.assert_equal(same, {name: (f.value, f.low, f.high) for name, f in tiny_result.figures.items()})
 
 
+@pytest.mark.parametrize("n_files", [1, 3])
+def test_train_model_learns_from_few_files(corpus: tuple[AnnotatedLetter, ...], n_files: int) -> None:
+    files = sorted({letter.file for letter in corpus})[:n_files]
+    letters = [letter for letter in corpus if letter.file in files][:40]
+    result = train_model(make_training_set(letters), Config(n_splits=2, n_bootstrap=2))
+    assert len(result.predictions) == sum(len(letter.items) for letter in letters)
+
+
 def test_train_model_refuses_too_few_letters(tiny_data: TrainingSet) -> None:
     with pytest.raises(AnnotationError, match="too few for 500 folds"):
         train_model(tiny_data, Config(n_splits=500))

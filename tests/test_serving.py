@@ -64,6 +64,14 @@ def test_predict_letter_keeps_an_item_without_rationale(
     assert "item 1: rationale not read" in found.warnings
 
 
+def test_uncertain_reasons_are_warned_of(letter_file: Path, tiny_model: RationaleModel) -> None:
+    certain = predict_file(letter_file, tiny_model)
+    warned = predict_file(letter_file, tiny_model, min_certainty=1)
+    assert not any("uncertain reasons" in warning for row in certain for warning in row["warnings"])
+    for row in warned:
+        assert f"item {row['item']}: uncertain reasons (certainty {row['certainty']:.2f})" in row["warnings"]
+
+
 def test_prediction_to_dict_has_the_agreed_form(letter_file: Path, tiny_model: RationaleModel) -> None:
     rationales = [row["rationale"] for row in parse_file(letter_file)]
     for row, rationale in zip(predict_file(letter_file, tiny_model), rationales, strict=True):

@@ -20,6 +20,18 @@ __all__ = ["main"]
 
 #: measured on after training, never learned from
 HELDOUT = Path("data/heldout")
+CORPUS = click.option(
+    "--corpus",
+    type=click.Path(path_type=Path),
+    default=Path("data/corpus"),
+    show_default=True,
+    help="Folder of annotated files that models, baselines or rules are made from or measured on.",
+)
+LETTERS = click.option(
+    "--letters",
+    type=click.Path(path_type=Path),
+    help="Folder of the letters that GOLD annotates, named by their case numbers.",
+)
 PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 MODEL = click.option(
     "--model",
@@ -85,8 +97,17 @@ def parse(paths: tuple[Path, ...], output: str) -> None:
 @OUTPUT
 @MODEL
 @TRACKING
+@click.option(
+    "--min-certainty",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Warn of items whose reasons are less certain: leave them to a reader.",
+)
 @_one_line_errors
-def predict(paths: tuple[Path, ...], output: str, model: str | None, tracking_uri: str | None) -> None:
+def predict(
+    paths: tuple[Path, ...], output: str, model: str | None, tracking_uri: str | None, min_certainty: float
+) -> None:
     """Give the reasons and outcomes of each disputed item.
 
     PATHS are files (.txt, .md, .pdf) or folders of them. The output's ending says its kind: .jsonl, .csv, .parquet.
@@ -95,7 +116,7 @@ def predict(paths: tuple[Path, ...], output: str, model: str | None, tracking_ur
     from imr_rationale.serving.predict import load_model
 
     fitted = load_model(model, tracking_uri=tracking_uri)
-    _run_files(paths, output, lambda path: predict_file(path, fitted))
+    _run_files(paths, output, lambda path: predict_file(path, fitted, min_certainty=min_certainty))
 
 
 def _run_files(paths: Sequence[Path], output: str, read: Callable[[Path], list[dict[str, Any]]]) -> None:
@@ -134,13 +155,7 @@ def _report_batch(counts: "BatchCounts", target: Path | None) -> None:
 
 
 @main.command()
-@click.option(
-    "--corpus",
-    type=click.Path(path_type=Path),
-    default=Path("data/corpus"),
-    show_default=True,
-    help="Folder of annotated files.",
-)
+@CORPUS
 @click.option(
     "--letters",
     type=click.Path(path_type=Path),
@@ -325,18 +340,8 @@ def _print_next(output: Path, store: str, run_id: str | None) -> None:
 
 @main.command()
 @click.argument("gold", type=click.Path(path_type=Path))
-@click.option(
-    "--letters",
-    type=click.Path(path_type=Path),
-    help="Folder of the letters that GOLD annotates, named by their case numbers.",
-)
-@click.option(
-    "--corpus",
-    type=click.Path(path_type=Path),
-    default=Path("data/corpus"),
-    show_default=True,
-    help="What the baselines learn from.",
-)
+@LETTERS
+@CORPUS
 @click.option(
     "--against",
     metavar="MODEL",
@@ -408,18 +413,8 @@ def _print_differences(figures: Mapping[str, "Figure"], data: str, about: str) -
 
 @main.command()
 @click.argument("gold", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
-    "--letters",
-    type=click.Path(path_type=Path),
-    help="Folder of the letters that a GOLD file annotates, named by their case numbers.",
-)
-@click.option(
-    "--corpus",
-    type=click.Path(path_type=Path),
-    default=Path("data/corpus"),
-    show_default=True,
-    help="Folder of annotated files to learn from.",
-)
+@LETTERS
+@CORPUS
 @click.option("--seed", default=0, show_default=True, help="Seeds the draw of the parts.")
 @click.option(
     "--folds", default=3, show_default=True, type=click.IntRange(2, 20), help="Folds behind thresholds and calibration."
@@ -460,13 +455,7 @@ def curve(
 
 
 @main.command()
-@click.option(
-    "--corpus",
-    type=click.Path(path_type=Path),
-    default=Path("data/corpus"),
-    show_default=True,
-    help="Folder of annotated files to measure the rules on.",
-)
+@CORPUS
 @click.option("--examples", is_flag=True, help="Show the sentence in which each rule holds and the one in which not.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a rule.")
 @_one_line_errors

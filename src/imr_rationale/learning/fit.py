@@ -102,7 +102,7 @@ def fit_model(
         Letters that depend on each other: what only one group says stays out of the vocabulary.
     weights : ndarray of shape (n_items,)
     writers : ndarray of shape (n_items,), optional
-        Items of one writer are never on both sides of an inner split; `groups` when left out.
+        Items of one writer are never on both sides of an inner split; `groups` when left out or too few.
     """
     known = [
         (i, row, sentence)
@@ -121,7 +121,8 @@ def fit_model(
     X = transform_rows(estimators, rows, decisions)
     heavy = weights[items]
     roles = np.array([sentence.role for sentence in sentences])
-    estimators |= _fit_roles(X, roles, items, (groups if writers is None else writers)[items], heavy, config)
+    apart = groups if writers is None or len(np.unique(writers)) < INNER_FOLDS else writers
+    estimators |= _fit_roles(X, roles, items, apart[items], heavy, config)
     verdicts = np.array([[sentence.verdict] for sentence in sentences])
     estimators["sentence_verdicts"] = StackedLogisticRegression(config.c_verdict).fit(X, verdicts, heavy)
     reasons = np.array([[reason in sentence.reasons for reason in REASONS] for sentence in sentences])

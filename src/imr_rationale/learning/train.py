@@ -49,6 +49,8 @@ __all__ = [
 Progress = Callable[[str], None]
 #: origins of items: the invented corpus, and real letters joined with stand-off annotations
 CORPUS, LETTERS = "corpus", "letters"
+#: with fewer writers to a fold, folds would be too unlike each other
+WRITERS_A_FOLD = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,7 @@ Folds = list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]
 
 
 def _make_folds(data: TrainingSet, config: Config) -> Folds:
-    """Make folds by writer, or by letter where the corpus has fewer files than folds."""
+    """Make folds by writer, or by letter where the corpus has too few files for it."""
     if len(np.unique(data.groups)) < config.n_splits:
         raise AnnotationError(
             f"{len(np.unique(data.groups))} independent letters are too few for {config.n_splits} folds"
@@ -206,7 +208,8 @@ def _make_folds(data: TrainingSet, config: Config) -> Folds:
 
 def _choose_groups(data: TrainingSet, config: Config) -> npt.NDArray[np.int64]:
     in_corpus = np.array([origin == CORPUS for origin in data.origins])
-    return data.writers if len(np.unique(data.writers[in_corpus])) >= config.n_splits else data.groups
+    n_writers = len(np.unique(data.writers[in_corpus]))
+    return data.writers if n_writers >= WRITERS_A_FOLD * config.n_splits else data.groups
 
 
 def _score_folds(data: TrainingSet, folds: Folds, config: Config, progress: Progress) -> "list[_Batch]":

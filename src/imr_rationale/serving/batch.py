@@ -35,10 +35,10 @@ def parse_file(path: Path) -> list[Row]:
     return [item_to_dict(letter, item, str(path)) for item in letter.items]
 
 
-def predict_file(path: Path, model: RationaleModel) -> list[Row]:
+def predict_file(path: Path, model: RationaleModel, *, min_certainty: float = 0.0) -> list[Row]:
     """Give one prediction row for each disputed item of a letter."""
-    letter = read_letter(path)
-    return [prediction_to_dict(found) for found in predict_items(letter, source=str(path), model=model)]
+    found = predict_items(read_letter(path), source=str(path), model=model, min_certainty=min_certainty)
+    return [prediction_to_dict(prediction) for prediction in found]
 
 
 def item_to_dict(letter: Letter, item: Item, source: str) -> Row:

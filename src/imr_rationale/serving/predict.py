@@ -110,20 +110,34 @@ def predict_letter(path_or_text: str | Path, *, model: RationaleModel | None = N
 
 
 def predict_items(
-    letter: Letter, *, source: str | None = None, model: RationaleModel | None = None
+    letter: Letter, *, source: str | None = None, model: RationaleModel | None = None, min_certainty: float = 0.0
 ) -> list[Prediction]:
-    """Read the items of a parsed letter; an item without rationale gets an empty prediction and a warning."""
+    """Read the items of a parsed letter; an item without rationale gets an empty prediction and a warning.
+
+    Parameters
+    ----------
+    letter : Letter
+    source : str, optional
+        Where the letter stands; every prediction names it.
+    model : RationaleModel, optional
+        The bundled champion when left out.
+    min_certainty : float
+        Items whose reasons are less certain get a warning: leave them to a reader.
+    """
     fitted = model or load_model()
     texts = [
         ItemText(item.rationale or "", item.treatment, letter.summary, item.claims_administrator_guideline)
         for item in letter.items
     ]
     found = fitted.predict(texts)
-    return [_place(prediction, letter, item, source) for prediction, item in zip(found, letter.items, strict=True)]
+    return [
+        _place(prediction, letter, item, source, min_certainty)
+        for prediction, item in zip(found, letter.items, strict=True)
+    ]
 
 
-def _place(prediction: Prediction, letter: Letter, item: Item, source: str | None) -> Prediction:
-    """Say where a prediction stands, and warn when the rationale's verdict contradicts the heading."""
+def _place(prediction: Prediction, letter: Letter, item: Item, source: str | None, min_certainty: float) -> Prediction:
+    """Say where a prediction stands; warn of an uncertain one, and when the verdict contradicts the heading."""
     verdict = prediction.outcome.verdict
     warnings = [*letter.warnings, *item.warnings]
     if verdict and item.outcome and verdict.label != item.outcome:
@@ -131,6 +145,8 @@ def _place(prediction: Prediction, letter: Letter, item: Item, source: str | Non
             f"item {item.number}: the heading says {item.outcome}, the rationale reads {verdict.label} "
             f"(probability of Overturned {verdict.probability:.2f})"
         )
+    if prediction.certainty is not None and prediction.certainty < min_certainty:
+        warnings.append(f"item {item.number}: uncertain reasons (certainty {prediction.certainty:.2f})")
     return replace(
         prediction,
         outcome=replace(prediction.outcome, heading=item.outcome),
