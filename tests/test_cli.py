@@ -251,7 +251,11 @@ def test_rules_lists_every_rule(trained: tuple[Path, str, str]) -> None:
 def test_curve_tracks_one_run_with_a_step_a_size(trained: tuple[Path, str, str], tmp_path: Path) -> None:
     folder, _, _ = trained
     store = f"sqlite:///{tmp_path}/curve.db"
-    args = ("curve", folder / "heldout", "--corpus", folder / "corpus", "--folds", 2, "--tracking-uri", store)
+    (tmp_path / "corpus").mkdir()
+    for file in (folder / "corpus").glob("*.txt"):
+        if file.name.startswith(("prose", "frames", "formulaic")):
+            (tmp_path / "corpus" / file.name).write_bytes(file.read_bytes())
+    args = ("curve", folder / "heldout", "--corpus", tmp_path / "corpus", "--folds", 2, "--tracking-uri", store)
     out, _ = run(*args)
     assert "heldout micro-F1" in out
     assert "without prose" in out

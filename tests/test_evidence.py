@@ -20,7 +20,7 @@ from imr_rationale.learning.features import make_features
 from imr_rationale.learning.leak import fit_sentinel, measure_leak
 from imr_rationale.learning.measure import GoldSet
 from imr_rationale.learning.model import RationaleModel
-from imr_rationale.learning.train import TrainingSet
+from imr_rationale.learning.train import TrainingSet, take_items
 from imr_rationale.records import ItemText
 
 TEXT = "The patient was seen in May. There is no evidence of red flags. The request is not medically necessary."
@@ -122,9 +122,12 @@ def test_draw_sizes_are_nested_and_keep_groups_whole(tiny_data: TrainingSet) -> 
 
 def test_measure_curve_gives_a_point_a_share_and_a_kind(tiny_data: TrainingSet) -> None:
     gold_set = GoldSet("heldout", tiny_data.gold[:12], tiny_data.texts[:12])
-    points = list(measure_curve(tiny_data, [gold_set], TINY))
-    kinds = list_kinds(tiny_data)
-    assert len(kinds) > 2
+    some = take_items(
+        tiny_data, np.flatnonzero([file.startswith(("prose", "frames", "formulaic")) for file in tiny_data.files])
+    )
+    points = list(measure_curve(some, [gold_set], TINY))
+    kinds = list_kinds(some)
+    assert kinds == ("formulaic", "frames", "prose")
     assert [point.name for point in points] == ["size"] * len(SHARES) + [f"without {kind}" for kind in kinds]
     assert all(0 <= point.figures["heldout.reasons.micro_f1"].value <= 1 for point in points)
-    assert points[len(SHARES) - 1].n_items == len(tiny_data)
+    assert points[len(SHARES) - 1].n_items == len(some)

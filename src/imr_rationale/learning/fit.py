@@ -39,6 +39,7 @@ from imr_rationale.learning.model import (
 )
 
 __all__ = [
+    "INNER_FOLDS",
     "ItemTarget",
     "SentenceTarget",
     "choose_thresholds",
@@ -54,6 +55,8 @@ INNER_FOLDS = 4
 #: every so many items of the training set hide their outcome, and as many others what was asked for, so that reasons
 #: are also read where the verdict or the treatment is not known
 HIDE_EVERY = 4
+#: the only term where no n-gram is spread enough, as in a handful of letters; no text holds it
+NO_TERM = "<none>"
 #: positives that the threshold shared by all labels counts for beside a label's own
 SHARED_WEIGHT = 1000
 #: scores below this tell the calibration nothing
@@ -172,13 +175,19 @@ def _fit_vectorizer(
     texts: Sequence[str], groups: npt.NDArray[np.int64], ngram_range: tuple[int, int], config: Config
 ) -> TfidfVectorizer:
     """Fit on the n-grams that stand in at least `min_letters` groups of letters."""
+    kept = _list_spread_terms(texts, groups, ngram_range, config) if any(texts) else []
+    return make_vectorizer(kept or [NO_TERM], ngram_range).fit(texts)
+
+
+def _list_spread_terms(
+    texts: Sequence[str], groups: npt.NDArray[np.int64], ngram_range: tuple[int, int], config: Config
+) -> list[str]:
     counter = CountVectorizer(token_pattern=r"\S+", lowercase=False, ngram_range=ngram_range, binary=True)
     counts = counter.fit_transform(texts)
     _, index = np.unique(groups, return_inverse=True)
     by_group = sp.csr_matrix((np.ones(len(texts)), (index, np.arange(len(texts))))) @ counts
     spread = np.asarray((by_group > 0).sum(axis=0)).ravel()
-    kept = counter.get_feature_names_out()[spread >= config.min_letters]
-    return make_vectorizer(kept.tolist(), ngram_range).fit(texts)
+    return list(counter.get_feature_names_out()[spread >= config.min_letters])
 
 
 def _teach_decision(i: int, outcome: Outcome) -> str:

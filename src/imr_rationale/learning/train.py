@@ -14,6 +14,7 @@ from imr_rationale.learning.corpus import AnnotatedItem, AnnotatedLetter
 from imr_rationale.learning.evaluate import Figure, evaluate_predictions
 from imr_rationale.learning.features import ItemFeatures, make_features
 from imr_rationale.learning.fit import (
+    INNER_FOLDS,
     ItemTarget,
     SentenceTarget,
     choose_thresholds,
@@ -197,7 +198,7 @@ Folds = list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]
 
 def _make_folds(data: TrainingSet, config: Config) -> Folds:
     """Make folds by writer, or by letter where the corpus has too few files for it."""
-    if len(np.unique(data.groups)) < config.n_splits:
+    if len(np.unique(data.groups)) < max(config.n_splits, 2 * INNER_FOLDS):
         raise AnnotationError(
             f"{len(np.unique(data.groups))} independent letters are too few for {config.n_splits} folds"
         )
