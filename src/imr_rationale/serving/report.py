@@ -1,6 +1,6 @@
 """The tables of the project's Markdown files: produced from model, labels and corpus, never typed.
 
-``python -m imr_rationale.serving.report README.md data/README.md`` writes every block between
+``python -m imr_rationale.serving.report FILE...`` writes every block between
 ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->`` anew.
 """
 
@@ -18,7 +18,7 @@ from imr_rationale.learning.bundle import MANIFEST
 from imr_rationale.learning.corpus import AnnotatedLetter, read_corpus
 from imr_rationale.learning.evaluate import HEADLINES
 
-__all__ = ["format_counts", "format_figures", "format_reasons", "make_blocks", "replace_blocks"]
+__all__ = ["format_counts", "format_figures", "format_models", "format_reasons", "make_blocks", "replace_blocks"]
 
 #: (name of the model, prefix of its figures) -> how the table is introduced
 TABLES: Mapping[tuple[str, str], str] = MappingProxyType(
@@ -115,6 +115,20 @@ def format_counts(letters: Sequence[AnnotatedLetter]) -> str:
     )
 
 
+def format_models(manifests: Mapping[str, Mapping[str, Any]]) -> str:
+    """Give one Markdown row a model: what it learned from, what it was measured on, the version of its cue rules."""
+    rows = ["| model | learned from (sha256) | measured on (items of letters) | cue rules |", "| --- " * 4 + "|"]
+    for name, manifest in manifests.items():
+        learned = ", ".join(
+            f"{source['name']} ({source['sha256'][:12]})" for source in manifest["data"]["learned_from"]
+        )
+        measured = ", ".join(
+            f"{data} ({size['n_items']} of {size['n_letters']})" for data, size in manifest["data"]["measured"].items()
+        )
+        rows.append(f"| {name} | {learned} | {measured} | version {manifest['rules']} |")
+    return "\n".join(rows)
+
+
 def replace_blocks(text: str, blocks: Mapping[str, str]) -> str:
     """Put each block between its marks in a Markdown text; blocks whose marks are not there are passed over."""
     for name, block in blocks.items():
@@ -127,8 +141,10 @@ def replace_blocks(text: str, blocks: Mapping[str, str]) -> str:
 
 def make_blocks(data: Path, models: Path) -> dict[str, str]:
     """Make every block: name -> Markdown."""
+    manifests = {name: _read(models / name / MANIFEST) for name in ("champion", "embedded")}
     return {
-        "figures": format_figures({name: _read(models / name / MANIFEST) for name in ("champion", "embedded")}),
+        "figures": format_figures(manifests),
+        "models": format_models({name: manifest for name, manifest in manifests.items() if manifest}),
         "reasons": format_reasons(),
         "counts": "\n\n".join(
             f"**`{name}`**: {format_counts(read_corpus(data / name))}" for name in ("corpus", "heldout")
