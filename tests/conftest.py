@@ -5,9 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from imr_rationale.cli import main
 from imr_rationale.learning.bundle import save_bundle
 from imr_rationale.learning.corpus import AnnotatedLetter, read_corpus
+from imr_rationale.learning.evaluate import name_figures
 from imr_rationale.learning.model import Config, RationaleModel
 from imr_rationale.learning.render import render_markdown
 from imr_rationale.learning.train import TrainingResult, TrainingSet, make_training_set, train_model
@@ -58,7 +61,9 @@ def tiny_model(tiny_result: TrainingResult) -> RationaleModel:
 @pytest.fixture(scope="session")
 def tiny_bundle(tiny_result: TrainingResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    return save_bundle(tiny_result.model, folder, data={"name": "tiny"}, figures=tiny_result.figures)
+    return save_bundle(
+        tiny_result.model, folder, data={"learned_from": []}, figures=name_figures(tiny_result.evaluations)
+    )
 
 
 @pytest.fixture
@@ -96,3 +101,33 @@ def make_letter_text() -> Callable[..., str]:
         )
 
     return make
+
+
+def run(*args: object, code: int = 0) -> tuple[str, str]:
+    """Run the command `imr`; gives what it says on standard output and on stderr."""
+    result = CliRunner().invoke(main, [str(arg) for arg in args], catch_exceptions=False)
+    assert result.exit_code == code, result.stderr
+    return result.stdout, result.stderr
+
+
+@pytest.fixture(scope="session")
+def trained(
+    tmp_path_factory: pytest.TempPathFactory, some_letters: tuple[AnnotatedLetter, ...]
+) -> tuple[Path, str, str]:
+    """Train through the command line on every eighth letter; gives the folder, the store and the output."""
+    folder = tmp_path_factory.mktemp("train")
+    wanted = {letter.id for letter in some_letters}
+    (folder / "corpus").mkdir()
+    for source in CORPUS.glob("*.txt"):
+        blocks = source.read_text(encoding="utf-8").split("=== letter ")[1:]
+        kept = ["=== letter " + block for block in blocks if block.split("\n", 1)[0] in wanted]
+        (folder / "corpus" / source.name).write_text("".join(kept), encoding="utf-8")
+    (folder / "heldout").mkdir()
+    unseen = (HELDOUT / "newcomers_drugs.txt").read_text(encoding="utf-8").split("=== letter ")
+    (folder / "heldout" / "unseen.txt").write_text("=== letter ".join(unseen[:8]), encoding="utf-8")
+    store = f"sqlite:///{folder / 'store.db'}"
+    args = ("--corpus", "corpus", "--heldout", "heldout", "--folds", 2, "--bootstrap", 20, "--tracking-uri", store)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        out, _ = run("train", "-o", "model", *args)
+    return folder, store, out

@@ -5,22 +5,14 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from conftest import HELDOUT, ROOT
+from conftest import ROOT, run
 from imr_rationale.cli import main
 from imr_rationale.language.rules import RULES, RULES_VERSION
 from imr_rationale.learning.corpus import AnnotatedLetter
 from imr_rationale.learning.curve import SHARES
-from imr_rationale.serving.predict import load_model
 
 LETTERS = ROOT / "data" / "letters"
-
-
-def run(*args: object, code: int = 0) -> tuple[str, str]:
-    result = CliRunner().invoke(main, [str(arg) for arg in args], catch_exceptions=False)
-    assert result.exit_code == code, result.stderr
-    return result.stdout, result.stderr
 
 
 @pytest.mark.parametrize("command", [None, *main.commands])
@@ -97,89 +89,12 @@ def test_errors_are_one_line(
         assert len(lines) == 1
 
 
-@pytest.fixture(scope="module")
-def trained(
-    tmp_path_factory: pytest.TempPathFactory, some_letters: tuple[AnnotatedLetter, ...]
-) -> tuple[Path, str, str]:
-    """Train through the command line on every eighth letter; gives the folder, the store and the output."""
-    folder = tmp_path_factory.mktemp("train")
-    wanted = {letter.id for letter in some_letters}
-    (folder / "corpus").mkdir()
-    for source in (ROOT / "data" / "corpus").glob("*.txt"):
-        blocks = source.read_text(encoding="utf-8").split("=== letter ")[1:]
-        kept = ["=== letter " + block for block in blocks if block.split("\n", 1)[0] in wanted]
-        (folder / "corpus" / source.name).write_text("".join(kept), encoding="utf-8")
-    (folder / "heldout").mkdir()
-    unseen = (HELDOUT / "newcomers_drugs.txt").read_text(encoding="utf-8").split("=== letter ")
-    (folder / "heldout" / "unseen.txt").write_text("=== letter ".join(unseen[:8]), encoding="utf-8")
-    store = f"sqlite:///{folder / 'store.db'}"
-    args = ("--corpus", "corpus", "--heldout", "heldout", "--folds", 2, "--bootstrap", 20, "--tracking-uri", store)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        out, _ = run("train", "-o", "model", *args)
-    return folder, store, out
-
-
 def test_train_prints_figures_beside_baselines_and_what_to_do_next(trained: tuple[Path, str, str]) -> None:
     _, store, out = trained
     assert "reasons.micro_f1" in out
     assert "majority     rules     tfidf  metadata" in out
     assert f"ui --tracking-uri {store}" in out
     assert "predict data/letters --model model" in out
-
-
-def test_train_tracks_one_run(trained: tuple[Path, str, str]) -> None:
-    folder, _, _ = trained
-    run_id = json.loads((folder / "model" / "manifest.json").read_text())["run_id"]
-    with sqlite3.connect(folder / "store.db") as connection:
-        runs = connection.execute("select run_uuid, status from runs").fetchall()
-        params = dict(connection.execute("select key, value from params").fetchall())
-        metrics = {key for (key,) in connection.execute("select key from metrics")}
-        datasets = connection.execute("select name from datasets").fetchall()
-    connection.close()
-    assert runs == [(run_id, "FINISHED")]
-    assert params["n_splits"] == "2"
-    assert len(params["corpus_sha256"]) == 64
-    assert {"corpus_cv.reasons.micro_f1", "corpus_cv.reasons.micro_f1.tfidf", "corpus_cv.verdict.auroc.low"} <= metrics
-    assert datasets == [("corpus",)]
-
-
-def test_tracked_model_loads_through_our_loader_and_as_pyfunc(
-    trained: tuple[Path, str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import mlflow
-    import pandas as pd
-
-    folder, store, _ = trained
-    monkeypatch.chdir(folder)
-    run_id = json.loads((folder / "model" / "manifest.json").read_text())["run_id"]
-    text = "There are no red flags. Therefore, the request is not medically necessary."
-    ours = load_model(f"runs:/{run_id}/model", tracking_uri=store)
-    local = load_model(folder / "model")
-    assert ours.manifest["sha256"] == local.manifest["sha256"]
-    mlflow.set_tracking_uri(store)
-    pyfunc = mlflow.pyfunc.load_model(f"runs:/{run_id}/model")
-    columns = {"treatment": "", "summary": "", "claims_administrator_guideline": ""}
-    (row,) = pyfunc.predict(pd.DataFrame([{"rationale": text, **columns}])).to_dict("records")
-    from imr_rationale import predict
-
-    expected = predict(text, model=local)
-    assert row["reasons"] == ",".join(reason.label for reason in expected.reasons)
-    assert row["verdict_probability"] == expected.outcome.verdict.probability  # type: ignore[union-attr]
-
-
-def test_train_keeps_the_model_when_tracking_fails(
-    trained: tuple[Path, str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder, _, _ = trained
-    (tmp_path / "file").write_text("")
-    store = f"sqlite:///{tmp_path}/file/store.db"
-    args = ("train", "--corpus", folder / "corpus", "-o", tmp_path / "m", "--folds", 2, "--bootstrap", 10)
-    monkeypatch.chdir(tmp_path)
-    out, err = run(*args, "--tracking-uri", store, code=1)
-    assert "reasons.micro_f1" in out
-    assert err.splitlines()[-1].startswith(f"imr: {store}: ")
-    assert load_model(tmp_path / "m").manifest["run_id"] is None
 
 
 def test_evaluate_prints_and_records_figures(
@@ -265,14 +180,3 @@ def test_curve_tracks_one_run_with_a_step_a_size(trained: tuple[Path, str, str],
     connection.close()
     assert len(steps) == len(SHARES)
     assert steps == sorted(set(steps))
-
-
-def test_ui_serves_on_this_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from imr_rationale.learning import tracking
-
-    seen: list[tuple[str, int]] = []
-    monkeypatch.setattr(tracking, "serve_ui", lambda store, *, port: seen.append((store, port)) or 0)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///elsewhere.db")
-    _, err = run("ui", "--port", 5999)
-    assert seen == [("sqlite:///elsewhere.db", 5999)]
-    assert "http://127.0.0.1:5999" in err

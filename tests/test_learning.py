@@ -19,6 +19,7 @@ from conftest import TINY
 from imr_rationale.errors import AnnotationError, ModelError
 from imr_rationale.labels import OUTCOME_TASKS, REASONS
 from imr_rationale.learning.baselines import BASELINES
+from imr_rationale.learning.bootstrap import Figure
 from imr_rationale.learning.bundle import MANIFEST, MODEL_FILE, load_bundle, save_bundle
 from imr_rationale.learning.corpus import AnnotatedLetter
 from imr_rationale.learning.estimators import (
@@ -30,10 +31,10 @@ from imr_rationale.learning.estimators import (
 )
 from imr_rationale.learning.evaluate import (
     HEADLINES,
-    Figure,
     compare_predictions,
     evaluate_ceiling,
     evaluate_predictions,
+    measure_splits,
 )
 from imr_rationale.learning.features import find_words, make_features, normalize_text
 from imr_rationale.learning.fit import (
@@ -46,7 +47,7 @@ from imr_rationale.learning.fit import (
 from imr_rationale.learning.gold import Annotation, GoldItem, GoldSentence, keep_distinct, read_gold
 from imr_rationale.learning.model import Config, RationaleModel
 from imr_rationale.learning.splits import group_items, group_writers, make_folds
-from imr_rationale.learning.train import TrainingResult, TrainingSet, make_training_set, train_model
+from imr_rationale.learning.train import TrainingResult, TrainingSet, cross_validate, make_training_set, train_model
 from imr_rationale.records import (
     Evidence,
     ItemText,
@@ -283,6 +284,7 @@ def test_certain_items_are_those_of_highest_certainty() -> None:
     figures = evaluate_predictions(predictions, gold, n_bootstrap=2)
     assert figures["reasons.micro_f1"].value == pytest.approx(0.7)
     assert figures["reasons.micro_f1_certain"].value == 1
+    assert figures["reasons.coverage_at_f1_90"].value == pytest.approx(0.7)
 
 
 def test_compare_predictions_pairs_the_items() -> None:
@@ -331,24 +333,51 @@ def test_read_gold_names_the_line(line: str, message: str, tmp_path: Path) -> No
 
 
 def test_train_model_measures_model_and_baselines(tiny_result: TrainingResult, tiny_data: TrainingSet) -> None:
-    assert tiny_result.sizes["corpus"]["n_items"] == len(tiny_data) == len(tiny_result.predictions)
-    for name in HEADLINES:
-        assert f"corpus_cv.{name}" in tiny_result.figures
+    (evaluation,) = tiny_result.evaluations
+    figures = evaluation.figures
+    assert evaluation.name == "corpus_cv"
+    assert evaluation.sizes["n_items"] == len(keep_distinct(tiny_data.gold))
+    assert {item.split for item in evaluation.items} == {"fold 1", "fold 2"}
+    assert set(HEADLINES) <= set(figures)
     for baseline in BASELINES:
-        assert f"corpus_cv.forecast.auroc.{baseline}" in tiny_result.figures
-        assert (f"corpus_cv.reasons.micro_f1.{baseline}" in tiny_result.figures) is (baseline != "metadata")
-        assert f"corpus_cv.roles.accuracy.{baseline}" not in tiny_result.figures
-    figure = tiny_result.figures["corpus_cv.reasons.micro_f1"]
+        assert f"forecast.auroc.{baseline}" in figures
+        assert (f"reasons.micro_f1.{baseline}" in figures) is (baseline != "metadata")
+        assert f"roles.accuracy.{baseline}" not in figures
+    figure = figures["reasons.micro_f1"]
     assert figure.low < figure.value < figure.high
-    assert figure.value > tiny_result.figures["corpus_cv.reasons.micro_f1.majority"].value
+    assert figure.value > figures["reasons.micro_f1.majority"].value
+
+
+def test_evaluated_items_show_what_reaches_its_threshold(tiny_result: TrainingResult) -> None:
+    for item in tiny_result.evaluations[0].items[:50]:
+        assert item.prediction is not None
+        shown = [r for r, score, least in zip(REASONS, item.scores, item.thresholds, strict=True) if score >= least]
+        assert sorted(shown) == sorted(reason.label for reason in item.prediction.reasons)
 
 
 def test_train_model_is_reproducible(tiny_data: TrainingSet, tiny_result: TrainingResult) -> None:
     again = train_model(tiny_data, TINY)
-    assert again.predictions == tiny_result.predictions
+    assert again.evaluations[0].items == tiny_result.evaluations[0].items
     assert again.model.thresholds == tiny_result.model.thresholds
-    same = {name: (f.value, f.low, f.high) for name, f in again.figures.items()}
-    np.testing.assert_equal(same, {name: (f.value, f.low, f.high) for name, f in tiny_result.figures.items()})
+    same = {name: (f.value, f.low, f.high) for name, f in again.evaluations[0].figures.items()}
+    figures = tiny_result.evaluations[0].figures
+    np.testing.assert_equal(same, {name: (f.value, f.low, f.high) for name, f in figures.items()})
+
+
+def test_cross_validate_gives_the_figures_of_a_training_run(
+    tiny_data: TrainingSet, tiny_result: TrainingResult
+) -> None:
+    (found,) = cross_validate(tiny_data, TINY)
+    assert found.items == tiny_result.evaluations[0].items
+    assert found.figures["reasons.micro_f1"] == tiny_result.evaluations[0].figures["reasons.micro_f1"]
+
+
+def test_measure_splits_gives_the_headlines_of_each_fold(tiny_result: TrainingResult) -> None:
+    (evaluation,) = tiny_result.evaluations
+    splits = measure_splits(evaluation)
+    assert list(splits) == ["fold 1", "fold 2"]
+    values = [found["reasons.micro_f1"] for found in splits.values()]
+    assert min(values) <= evaluation.figures["reasons.micro_f1"].value <= max(values)
 
 
 @pytest.mark.parametrize("n_files", [1, 3])
@@ -356,7 +385,7 @@ def test_train_model_learns_from_few_files(corpus: tuple[AnnotatedLetter, ...], 
     files = sorted({letter.file for letter in corpus})[:n_files]
     letters = [letter for letter in corpus if letter.file in files][:40]
     result = train_model(make_training_set(letters), Config(n_splits=2, n_bootstrap=2))
-    assert len(result.predictions) == sum(len(letter.items) for letter in letters)
+    assert len(result.evaluations[0].items) > 20
 
 
 def test_train_model_refuses_too_few_letters(tiny_data: TrainingSet) -> None:

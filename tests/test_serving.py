@@ -209,13 +209,15 @@ def test_measure_model_measures_and_names_missing_letters(
     gold_set = open_gold(gold_file, folder)
     assert gold_set.sizes["n_letters"] == 4
     assert f"{some_letters[3].id}: no such letter in {folder}" in gold_set.problems
-    figures = measure_model(tiny_model, gold_set, tiny_data, n_bootstrap=20)
-    assert figures["real.reasons.micro_f1.ceiling"].value == 1
+    found = measure_model(tiny_model, gold_set, tiny_data, n_bootstrap=20)
+    figures = found.figures
+    assert (found.name, found.sizes) == ("real", gold_set.sizes)
+    assert figures["reasons.micro_f1.ceiling"].value == 1
     for name in ("", ".majority", ".rules", ".tfidf"):
-        assert 0 <= figures[f"real.reasons.micro_f1{name}"].value <= 1
-    assert figures["real.roles.accuracy"].value > 0.5
-    assert figures["real.leak.residual_rate"].value == 0
-    assert "real.forecast.auroc.metadata" in figures
+        assert 0 <= figures[f"reasons.micro_f1{name}"].value <= 1
+    assert figures["roles.accuracy"].value > 0.5
+    assert figures["leak.residual_rate"].value == 0
+    assert "forecast.auroc.metadata" in figures
 
 
 def test_open_gold_reads_a_folder_of_annotated_files(tiny_model: RationaleModel) -> None:

@@ -7,6 +7,7 @@ of `TRUSTED_TYPES`.
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
@@ -21,11 +22,21 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from imr_rationale.errors import ModelError
 from imr_rationale.labels import OUTCOME_TASKS, REASONS, ROLES
 from imr_rationale.language.rules import RULES_VERSION
+from imr_rationale.learning.bootstrap import Figure
 from imr_rationale.learning.estimators import make_vectorizer
-from imr_rationale.learning.evaluate import Figure
 from imr_rationale.learning.model import ROW_TEXTS, Config, RationaleModel
 
-__all__ = ["MANIFEST", "MODEL_FILE", "TRUSTED_TYPES", "find_champion", "load_bundle", "record_figures", "save_bundle"]
+__all__ = [
+    "MANIFEST",
+    "MODEL_FILE",
+    "TRUSTED_TYPES",
+    "find_champion",
+    "load_bundle",
+    "read_manifest",
+    "record_figures",
+    "record_run",
+    "save_bundle",
+]
 
 MODEL_FILE = "model.skops"
 MANIFEST = "manifest.json"
@@ -54,7 +65,6 @@ def save_bundle(
     *,
     data: Mapping[str, object],
     figures: Mapping[str, Figure],
-    run_id: str | None = None,
 ) -> Path:
     """Write a model to `folder`, which is made; files of the same name there are replaced.
 
@@ -71,7 +81,7 @@ def save_bundle(
         "format": FORMAT,
         "package": metadata.version("imr-rationale"),
         "sha256": hashlib.sha256(payload).hexdigest(),
-        "run_id": run_id,
+        "run_id": None,
         "reasons": list(REASONS),
         "roles": list(ROLES),
         "thresholds": dict(zip(REASONS, model.thresholds, strict=True)),
@@ -83,7 +93,7 @@ def save_bundle(
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / MODEL_FILE).write_bytes(payload)
+        _replace(folder / MODEL_FILE, payload)
     except OSError as error:
         raise ModelError(f"{folder}: {error.strerror or error}") from error
     _write_manifest(folder / MANIFEST, manifest)
@@ -106,11 +116,29 @@ def record_figures(folder: Path, data: str, figures: Mapping[str, Figure], *, n_
     _write_manifest(folder / MANIFEST, manifest)
 
 
+def record_run(folder: Path, run_id: str) -> None:
+    """Write into a saved model's manifest which run made it.
+
+    Raises
+    ------
+    ModelError
+        The manifest cannot be read or written.
+    """
+    _write_manifest(folder / MANIFEST, {**read_manifest(folder), "run_id": run_id})
+
+
 def _write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
     try:
-        path.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        _replace(path, (json.dumps(manifest, indent=1) + "\n").encode())
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or error}") from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, also while another run writes it."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}.part")
+    draft.write_bytes(content)
+    draft.replace(path)
 
 
 def _round_figure(figure: Figure) -> dict[str, float | None]:
@@ -146,7 +174,7 @@ def load_bundle(folder: Path) -> RationaleModel:
         A file is missing, the sum does not fit, the labels are others than this version's, or the model file
         holds a type outside the allow-list.
     """
-    manifest = _read_manifest(folder / MANIFEST)
+    manifest = read_manifest(folder)
     payload = _read_bytes(folder / MODEL_FILE)
     found = hashlib.sha256(payload).hexdigest()
     if found != manifest["sha256"]:
@@ -188,7 +216,15 @@ def _read_bytes(path: Path) -> bytes:
         raise ModelError(f"{path}: {error.strerror or error}") from error
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read what a saved model's manifest says.
+
+    Raises
+    ------
+    ModelError
+        It is missing, or not of this format and these labels.
+    """
+    path = folder / MANIFEST
     try:
         manifest = json.loads(_read_bytes(path))
     except ValueError as error:

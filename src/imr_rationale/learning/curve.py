@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imr_rationale.learning.evaluate import Figure, evaluate_predictions
+from imr_rationale.learning.bootstrap import Figure
+from imr_rationale.learning.evaluate import evaluate_predictions
 from imr_rationale.learning.measure import GoldSet, predict_gold
 from imr_rationale.learning.model import Config
 from imr_rationale.learning.train import Progress, TrainingSet, fit_whole, take_items

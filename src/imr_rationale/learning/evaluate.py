@@ -4,7 +4,7 @@ Each figure is the mean over annotators; its interval comes from a bootstrap ove
 one letter are not independent. Every distinct rationale counts once, so that boilerplate does not weigh double.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,31 +12,34 @@ import numpy.typing as npt
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from imr_rationale.labels import NONE_STATED, OUTCOME_TASKS, REASONS
+from imr_rationale.learning.bootstrap import N_BOOTSTRAP, Figure, Measure, bootstrap_figures
 from imr_rationale.learning.gold import Annotation, GoldItem, fold_words
-from imr_rationale.records import Prediction
+from imr_rationale.records import ItemText, Prediction
 
 __all__ = [
     "HEADLINES",
-    "Figure",
-    "bootstrap_figures",
+    "EvaluatedItem",
+    "Evaluation",
     "compare_predictions",
     "evaluate_ceiling",
     "evaluate_predictions",
+    "measure_splits",
+    "name_figures",
 ]
 
 #: a label below this many positives is left out of macro-F1: one item would move it by more than 0.1
 MIN_SUPPORT = 8
 #: bins of equal width behind an expected calibration error
 N_BINS = 10
+#: micro-F1 that the most certain items are to reach for `reasons.coverage_at_f1_90`
+WANTED_F1 = 0.9
 #: share of the items, the most certain first, that `reasons.micro_f1_certain` is measured on
 CERTAIN_SHARE = 0.7
-#: replicates of the bootstrap; 2.5th and 97.5th percentile are then good to about 0.005
-N_BOOTSTRAP = 500
-
 #: the figures a person looks at first
 HEADLINES = (
     "reasons.micro_f1",
     "reasons.micro_f1_certain",
+    "reasons.coverage_at_f1_90",
     "reasons.macro_f1",
     "reasons.calibration_error",
     "primary.accuracy",
@@ -54,17 +57,80 @@ HEADLINES = (
 )
 
 
-#: indices of items -> named values
-Measure = Callable[[npt.NDArray[np.int64]], dict[str, float]]
+@dataclass(frozen=True, slots=True)
+class EvaluatedItem:
+    """An item with its annotations and what a model that had not seen it says.
+
+    Attributes
+    ----------
+    text : ItemText or None
+        What the model read; None where the item was not found in its letter.
+    prediction : Prediction or None
+    scores : tuple of float
+        Probability of each of `REASONS`, shown or not; empty without a prediction.
+    thresholds : tuple of float
+        From which probability on the model shows each of `REASONS`.
+    split : str
+        "fold 3" of a cross-validation, or "unseen".
+    """
+
+    gold: GoldItem
+    text: ItemText | None
+    prediction: Prediction | None
+    scores: tuple[float, ...]
+    thresholds: tuple[float, ...]
+    split: str
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """A figure with its 95 % interval."""
+class Evaluation:
+    """A model measured on one data set, item by item and in figures.
 
-    value: float
-    low: float
-    high: float
+    Attributes
+    ----------
+    name : str
+        Of the data set: "corpus_cv", "letters_cv", "heldout", "real".
+    items : tuple of EvaluatedItem
+        Every distinct rationale once.
+    figures : mapping of str to Figure
+        Named "<task>.<metric>", with ".<baseline>" or ".ceiling" behind where they are another's.
+    """
+
+    name: str
+    items: tuple[EvaluatedItem, ...]
+    figures: Mapping[str, Figure]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Numbers of items and letters."""
+        return {"n_items": len(self.items), "n_letters": len({item.gold.letter for item in self.items})}
+
+    @property
+    def gold(self) -> tuple[GoldItem, ...]:
+        """The annotations of each item."""
+        return tuple(item.gold for item in self.items)
+
+    @property
+    def predictions(self) -> tuple[Prediction | None, ...]:
+        """The prediction for each item."""
+        return tuple(item.prediction for item in self.items)
+
+
+def name_figures(evaluations: Iterable[Evaluation]) -> dict[str, Figure]:
+    """Give the figures of several data sets under one scheme, "<data>.<task>.<metric>[.<baseline>]"."""
+    return {f"{found.name}.{name}": figure for found in evaluations for name, figure in found.figures.items()}
+
+
+def measure_splits(evaluation: Evaluation) -> dict[str, dict[str, float]]:
+    """Give the headlines of each split alone: split -> "<task>.<metric>" -> value; nan where one cannot be had."""
+    measure = _make_measure(evaluation.predictions, evaluation.gold)
+    splits = np.array([item.split for item in evaluation.items])
+    return {
+        str(split): {
+            name: value for name, value in measure(np.flatnonzero(splits == split)).items() if name in HEADLINES
+        }
+        for split in sorted(set(splits))
+    }
 
 
 def evaluate_predictions(
@@ -86,8 +152,9 @@ def evaluate_predictions(
     dict of str to Figure
         Named "<task>.<metric>" and "reasons.f1.<label>"; "<task>.base_rate" gives the share of Overturned.
         "calibration_error" is the expected calibration error over bins of equal width, for reasons over those shown;
-        "reasons.micro_f1_certain" is measured on the most certain 70 % of the items. Figures on sentences,
-        evidence and certainty are absent when no prediction has sentences.
+        "reasons.micro_f1_certain" is measured on the most certain 70 % of the items, and "reasons.coverage_at_f1_90" is
+        the share of the items, the most certain first, that keeps micro-F1 at 0.90. Figures on sentences, evidence
+        and certainty are absent when no prediction has sentences.
     """
     measure = _make_measure(predictions, gold)
     return bootstrap_figures(measure, [item.letter for item in gold], n_bootstrap, random_state)
@@ -148,35 +215,6 @@ def evaluate_ceiling(
         }
 
     return bootstrap_figures(measure, [item.letter for item in gold], n_bootstrap, random_state)
-
-
-def bootstrap_figures(
-    measure: Measure, letters: Sequence[str], n_bootstrap: int, random_state: int
-) -> dict[str, Figure]:
-    """Measure all items, and give each figure the 95 % interval of a bootstrap that draws whole letters.
-
-    Parameters
-    ----------
-    measure : callable
-        Indices of items -> named values; a value that a draw cannot have is nan.
-    letters : sequence of str
-        The letter of each item.
-    """
-    names, inverse = np.unique(letters, return_inverse=True)
-    members = [np.flatnonzero(inverse == k) for k in range(len(names))]
-    values = measure(np.arange(len(letters)))
-    rng = np.random.default_rng(random_state)
-    draws = [
-        measure(np.concatenate([members[k] for k in rng.integers(len(names), size=len(names))]))
-        for _ in range(n_bootstrap)
-    ]
-    return {name: _make_figure(value, [draw[name] for draw in draws]) for name, value in values.items()}
-
-
-def _make_figure(value: float, draws: Sequence[float]) -> Figure:
-    known = [draw for draw in draws if np.isfinite(draw)]
-    low, high = np.percentile(known, [2.5, 97.5]) if known else (float("nan"), float("nan"))
-    return Figure(float(value), float(low), float(high))
 
 
 # ---------------------------------------------------------------- reasons, sentences, evidence
@@ -293,8 +331,10 @@ def _measure_annotator(
     yield "reasons.calibration_error", _divide(np.abs(expected - found).sum(), shown.sum())
     if not sentences:
         return
-    certain = index[np.argsort(-count.certainty[index], kind="stable")][: round(CERTAIN_SHARE * len(index))]
+    ranked = index[np.argsort(-count.certainty[index], kind="stable")]
+    certain = ranked[: round(CERTAIN_SHARE * len(index))]
     yield "reasons.micro_f1_certain", _micro_f1(count.y_true[certain], count.y_pred[certain])
+    yield "reasons.coverage_at_f1_90", _cover(count.y_true[ranked], count.y_pred[ranked], WANTED_F1)
     total, roles, verdicts = count.sentences[index].sum(axis=0)
     yield "roles.accuracy", _divide(roles, total)
     yield "verdict_flags.accuracy", _divide(verdicts, total)
@@ -317,6 +357,14 @@ def _measure_reasons(
 
 def _micro_f1(y_true: npt.NDArray[np.bool_], y_pred: npt.NDArray[np.bool_]) -> float:
     return _divide(2 * (y_true & y_pred).sum(), y_true.sum() + y_pred.sum())
+
+
+def _cover(y_true: npt.NDArray[np.bool_], y_pred: npt.NDArray[np.bool_], wanted: float) -> float:
+    """Give the largest share of the items, from the first on, whose micro-F1 is at least `wanted`."""
+    hits = 2 * (y_true & y_pred).sum(axis=1).cumsum()
+    sizes = (y_true.sum(axis=1) + y_pred.sum(axis=1)).cumsum()
+    reached = np.flatnonzero(hits >= wanted * np.maximum(sizes, 1))
+    return _divide(reached[-1] + 1 if len(reached) else 0, len(y_true))
 
 
 def _divide(part: float, whole: float) -> float:

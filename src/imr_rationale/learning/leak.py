@@ -17,8 +17,8 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from imr_rationale.learning.bootstrap import Figure, bootstrap_figures
 from imr_rationale.learning.estimators import Floats, make_vectorizer
-from imr_rationale.learning.evaluate import Figure, bootstrap_figures
 from imr_rationale.learning.features import ItemFeatures, stem_words
 
 __all__ = ["Sentinel", "fit_sentinel", "measure_leak"]

@@ -1,5 +1,6 @@
 """A model on items it has not seen: annotated letters of a folder, or a held-out part of the corpus."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,10 +10,11 @@ import numpy as np
 
 from imr_rationale.errors import AnnotationError, ImrError
 from imr_rationale.learning.baselines import BASELINES, keep_figure
-from imr_rationale.learning.corpus import AnnotatedLetter, read_corpus
+from imr_rationale.learning.bootstrap import N_BOOTSTRAP, Figure
+from imr_rationale.learning.corpus import AnnotatedLetter, digest_files, read_corpus
 from imr_rationale.learning.evaluate import (
-    N_BOOTSTRAP,
-    Figure,
+    EvaluatedItem,
+    Evaluation,
     compare_predictions,
     evaluate_ceiling,
     evaluate_predictions,
@@ -20,7 +22,7 @@ from imr_rationale.learning.evaluate import (
 from imr_rationale.learning.features import ItemFeatures, make_features
 from imr_rationale.learning.gold import GoldItem, keep_distinct, read_gold
 from imr_rationale.learning.leak import fit_sentinel, measure_leak
-from imr_rationale.learning.model import RationaleModel
+from imr_rationale.learning.model import RationaleModel, stack_item_scores
 from imr_rationale.learning.train import TrainingSet, make_gold_item, make_item_text
 from imr_rationale.letters.layout import read_letter
 from imr_rationale.letters.sources import find_files
@@ -29,6 +31,8 @@ from imr_rationale.records import ItemText, Prediction
 __all__ = [
     "GoldSet",
     "compare_models",
+    "digest_gold",
+    "evaluate_items",
     "measure_model",
     "open_gold",
     "predict_gold",
@@ -37,6 +41,8 @@ __all__ = [
 ]
 
 Key = tuple[str, int]
+#: the split of items that nothing was learned from
+UNSEEN = "unseen"
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,11 @@ def open_gold(path: Path, letters: Path | None) -> GoldSet:
     if letters is None:
         raise AnnotationError(f"{path}: the letters that it annotates are needed (--letters)")
     return read_gold_letters(path, letters)
+
+
+def digest_gold(path: Path) -> str:
+    """Give the sha256 of what `open_gold` reads: a folder of annotated files, or one file."""
+    return digest_files(path) if path.is_dir() else hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read_gold_folder(folder: Path) -> GoldSet:
@@ -136,7 +147,7 @@ def measure_model(
     *,
     n_bootstrap: int = N_BOOTSTRAP,
     progress: Callable[[str], None] = lambda step: None,
-) -> dict[str, Figure]:
+) -> Evaluation:
     """Measure a model, the baselines, the annotators against each other, and the leak check.
 
     Outcome probabilities are moved to the share of Overturned among the items.
@@ -145,32 +156,24 @@ def measure_model(
     ----------
     learned_from : TrainingSet
         What the baselines and the leak check's sentinel learn from.
-
-    Returns
-    -------
-    dict of str to Figure
-        Named "<gold set>.<task>.<metric>", with ".<baseline>" or ".ceiling" behind where they are another's.
     """
     progress(f"{gold_set.name}: predict")
     gold = gold_set.gold
-    predictions = predict_gold(model, gold_set)
-    found = {"": evaluate_predictions(predictions, gold, n_bootstrap=n_bootstrap)}
-    found[".ceiling"] = evaluate_ceiling(gold, n_bootstrap=n_bootstrap)
+    items = evaluate_items(model, gold_set)
+    figures = evaluate_predictions([item.prediction for item in items], gold, n_bootstrap=n_bootstrap)
+    ceiling = evaluate_ceiling(gold, n_bootstrap=n_bootstrap)
+    figures |= {f"{metric}.ceiling": figure for metric, figure in ceiling.items()}
     progress(f"{gold_set.name}: baselines")
     there = [i for i, item in enumerate(gold_set.features) if item is not None]
     features = [item for item in gold_set.features if item is not None]
     for name, predict in BASELINES.items():
         placed = dict(zip(there, predict(learned_from.features, learned_from.targets, features), strict=True))
-        figures = evaluate_predictions([placed.get(i) for i in range(len(gold))], gold, n_bootstrap=n_bootstrap)
-        found[f".{name}"] = {metric: figure for metric, figure in figures.items() if keep_figure(name, metric)}
+        found = evaluate_predictions([placed.get(i) for i in range(len(gold))], gold, n_bootstrap=n_bootstrap)
+        figures |= {f"{metric}.{name}": figure for metric, figure in found.items() if keep_figure(name, metric)}
     sentinel = fit_sentinel(learned_from.features, learned_from.overturned)
     overturned = np.array([gold[i].outcome == "Overturned" for i in there])
-    found[""] |= measure_leak(sentinel, features, overturned, [gold[i].letter for i in there], n_bootstrap=n_bootstrap)
-    return {
-        f"{gold_set.name}.{metric}{suffix}": figure
-        for suffix, figures in found.items()
-        for metric, figure in figures.items()
-    }
+    figures |= measure_leak(sentinel, features, overturned, [gold[i].letter for i in there], n_bootstrap=n_bootstrap)
+    return Evaluation(gold_set.name, items, figures)
 
 
 def compare_models(first: RationaleModel, second: RationaleModel, gold_set: GoldSet) -> dict[str, Figure]:
@@ -180,8 +183,21 @@ def compare_models(first: RationaleModel, second: RationaleModel, gold_set: Gold
 
 def predict_gold(model: RationaleModel, gold_set: GoldSet) -> list[Prediction | None]:
     """Give a prediction for each item of a gold set, at its own share of Overturned; None where it was not found."""
-    there = [i for i, text in enumerate(gold_set.texts) if text is not None]
+    return [item.prediction for item in evaluate_items(model, gold_set)]
+
+
+def evaluate_items(model: RationaleModel, gold_set: GoldSet) -> tuple[EvaluatedItem, ...]:
+    """Give each item of a gold set with its prediction, made at the gold set's own share of Overturned."""
     features = [item for item in gold_set.features if item is not None]
     base_rate = float(np.clip(np.mean([item.outcome == "Overturned" for item in gold_set.gold]), 0.001, 0.999))
-    found = dict(zip(there, model.decode(features, model.score(features), base_rate=base_rate), strict=True))
-    return [found.get(i) for i in range(len(gold_set.gold))]
+    scores = model.score(features)
+    found = zip(
+        model.decode(features, scores, base_rate=base_rate),
+        model.calibrate_reasons(stack_item_scores(scores, len(features))),
+        strict=True,
+    )
+    items = []
+    for gold, text in zip(gold_set.gold, gold_set.texts, strict=True):
+        prediction, row = (None, np.zeros(0)) if text is None else next(found)
+        items.append(EvaluatedItem(gold, text, prediction, tuple(row.tolist()), model.thresholds, UNSEEN))
+    return tuple(items)

@@ -2,16 +2,15 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from imr_rationale.errors import AnnotationError
-from imr_rationale.labels import NONE_STATED, OUTCOME_TASKS, REASONS
+from imr_rationale.labels import OUTCOME_TASKS, REASONS
 from imr_rationale.learning.baselines import BASELINES, keep_figure
 from imr_rationale.learning.corpus import AnnotatedItem, AnnotatedLetter
-from imr_rationale.learning.evaluate import Figure, evaluate_predictions
+from imr_rationale.learning.evaluate import EvaluatedItem, Evaluation, evaluate_predictions
 from imr_rationale.learning.features import ItemFeatures, make_features
 from imr_rationale.learning.fit import (
     INNER_FOLDS,
@@ -30,18 +29,15 @@ from imr_rationale.learning.model import Config, RationaleModel, Scores, stack_i
 from imr_rationale.learning.splits import group_items, group_writers, make_folds
 from imr_rationale.records import ItemText, Prediction
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 __all__ = [
     "Progress",
     "TrainingResult",
     "TrainingSet",
+    "cross_validate",
     "fit_whole",
     "make_gold_item",
     "make_item_text",
     "make_training_set",
-    "tabulate_predictions",
     "take_items",
     "train_model",
 ]
@@ -89,22 +85,10 @@ class TrainingSet:
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """A fitted model with the figures of its cross-validation.
-
-    Attributes
-    ----------
-    figures : dict of str to Figure
-        Named "<data>.<task>.<metric>", a baseline's with its name behind: "corpus_cv.reasons.micro_f1.tfidf".
-    predictions : tuple of Prediction
-        Out-of-fold, one for each item of the training set.
-    sizes : dict
-        Origin -> its `n_items` and `n_letters`.
-    """
+    """A fitted model, and what cross-validation says of it: one evaluation an origin ("corpus_cv", "letters_cv")."""
 
     model: RationaleModel
-    figures: dict[str, Figure]
-    predictions: tuple[Prediction, ...]
-    sizes: dict[str, dict[str, int]]
+    evaluations: tuple[Evaluation, ...]
 
 
 def make_training_set(corpus: Sequence[AnnotatedLetter], letters: Sequence[AnnotatedLetter] = ()) -> TrainingSet:
@@ -167,25 +151,53 @@ def train_model(data: TrainingSet, config: Config, *, progress: Progress = lambd
     """
     folds = _make_folds(data, config)
     batches = _score_folds(data, folds, config, progress)
-    predictions: list[Prediction | None] = [None] * len(data)
+    items = _decode_batches(batches, data)
     baselines: dict[str, list[Prediction | None]] = {name: [None] * len(data) for name in BASELINES}
-    for batch in batches:
-        model = _finish_model(batch.model, [other for other in batches if other.fold != batch.fold], data)
-        rate = _count_overturned(data, batch.origin) if batch.origin == CORPUS else None
-        found = model.decode([data.features[i] for i in batch.index], batch.scores, base_rate=rate)
-        _place(predictions, batch.index, found)
     for k, (train, test) in enumerate(folds):
         progress(f"fold {k + 1}/{len(folds)}: baselines")
         for name, predict in BASELINES.items():
             _place(baselines[name], test, _run_baseline(predict, data, train, test))
     model = _fit_final(data, batches, config, progress)
     progress("intervals")
-    return TrainingResult(
-        model=model,
-        figures=_measure(data, predictions, baselines, config),
-        predictions=tuple(prediction for prediction in predictions if prediction is not None),
-        sizes={origin: _count_sizes(data, origin) for origin in sorted(set(data.origins))},
-    )
+    return TrainingResult(model, tuple(_evaluate(origin, data, items, baselines, config) for origin in _origins(data)))
+
+
+def cross_validate(
+    data: TrainingSet, config: Config, *, progress: Progress = lambda step: None
+) -> tuple[Evaluation, ...]:
+    """Give the model's cross-validated figures alone: no baselines, no leak check, no model.
+
+    Raises
+    ------
+    AnnotationError
+        There are fewer groups of letters than folds.
+    """
+    items = _decode_batches(_score_folds(data, _make_folds(data, config), config, progress), data)
+    return tuple(_evaluate(origin, data, items, {}, config) for origin in _origins(data))
+
+
+def _origins(data: TrainingSet) -> list[str]:
+    return sorted(set(data.origins))
+
+
+def _decode_batches(batches: "Sequence[_Batch]", data: TrainingSet) -> list[EvaluatedItem]:
+    """Decode each batch by a model whose calibration, thresholds and ranks come from the other folds."""
+    found: dict[int, EvaluatedItem] = {}
+    for batch in batches:
+        model = _finish_model(batch.model, [other for other in batches if other.fold != batch.fold], data)
+        rate = _count_overturned(data, batch.origin) if batch.origin == CORPUS else None
+        predictions = model.decode([data.features[i] for i in batch.index], batch.scores, base_rate=rate)
+        scores = model.calibrate_reasons(stack_item_scores(batch.scores, len(batch.index)))
+        for i, prediction, row in zip(batch.index, predictions, scores, strict=True):
+            found[int(i)] = EvaluatedItem(
+                data.gold[i],
+                data.texts[i],
+                prediction,
+                tuple(row.tolist()),
+                model.thresholds,
+                f"fold {batch.fold + 1}",
+            )
+    return [found[i] for i in range(len(data))]
 
 
 def fit_whole(data: TrainingSet, config: Config, *, progress: Progress = lambda step: None) -> RationaleModel:
@@ -255,7 +267,7 @@ def _fit_fold(
         config,
         writers=_choose_groups(data, config)[train],
     )
-    for origin in sorted(set(data.origins)):
+    for origin in _origins(data):
         index = np.array([i for i in test if data.origins[i] == origin], dtype=np.int64)
         if len(index):
             yield _Batch(fold, origin, index, model, model.score([data.features[i] for i in index]))
@@ -306,11 +318,6 @@ def _count_overturned(data: TrainingSet, origin: str) -> float:
     return float(np.clip(data.overturned[members].mean(), 0.001, 0.999))
 
 
-def _count_sizes(data: TrainingSet, origin: str) -> dict[str, int]:
-    letters = [gold.letter for gold, found in zip(data.gold, data.origins, strict=True) if found == origin]
-    return {"n_items": len(letters), "n_letters": len(set(letters))}
-
-
 def _run_baseline(
     predict: Callable[..., list[Prediction]],
     data: TrainingSet,
@@ -327,61 +334,24 @@ def _place(where: list[Prediction | None], index: npt.NDArray[np.int64], predict
         where[i] = prediction
 
 
-def _measure(
+def _evaluate(
+    origin: str,
     data: TrainingSet,
-    predictions: Sequence[Prediction | None],
+    items: Sequence[EvaluatedItem],
     baselines: dict[str, list[Prediction | None]],
     config: Config,
-) -> dict[str, Figure]:
-    """Measure each origin apart: "corpus_cv.…", "letters_cv.…"."""
-    figures: dict[str, Figure] = {}
-    for origin in sorted(set(data.origins)):
-        index = [i for i in keep_distinct(data.gold) if data.origins[i] == origin]
-        gold = [data.gold[i] for i in index]
-        for name, found in {"": predictions, **baselines}.items():
-            measured = evaluate_predictions(
-                [found[i] for i in index], gold, n_bootstrap=config.n_bootstrap, random_state=config.random_state
-            )
-            suffix = f".{name}" if name else ""
-            figures |= {
-                f"{origin}_cv.{metric}{suffix}": figure
-                for metric, figure in measured.items()
-                if keep_figure(name, metric)
-            }
-        leak = measure_leak(
-            fit_sentinel(data.features, data.overturned),
-            [data.features[i] for i in index],
-            data.overturned[index],
-            [item.letter for item in gold],
-            n_bootstrap=config.n_bootstrap,
-            random_state=config.random_state,
-        )
-        figures |= {f"{origin}_cv.{metric}": figure for metric, figure in leak.items()}
-    return figures
-
-
-def tabulate_predictions(data: TrainingSet, predictions: Sequence[Prediction]) -> "pd.DataFrame":
-    """Give one row an item: annotations beside predictions."""
-    import pandas as pd
-
-    return pd.DataFrame(
-        [
-            {
-                "origin": origin,
-                "letter": gold.letter,
-                "item": gold.item,
-                "treatment": text.treatment,
-                "outcome": gold.outcome,
-                "primary": gold.annotations[0].primary,
-                "predicted_primary": found.primary_reason or NONE_STATED,
-                "reasons": ", ".join(sorted(gold.annotations[0].reasons)),
-                "predicted_reasons": ", ".join(reason.label for reason in found.reasons),
-                **{
-                    f"{task}_probability": one.probability if (one := getattr(found.outcome, task)) else None
-                    for task in OUTCOME_TASKS
-                },
-                "rationale": text.rationale,
-            }
-            for origin, gold, text, found in zip(data.origins, data.gold, data.texts, predictions, strict=True)
-        ]
-    )
+) -> Evaluation:
+    """Measure the items of one origin, every distinct rationale once; with baselines, the leak check besides."""
+    index = [i for i in keep_distinct(data.gold) if data.origins[i] == origin]
+    gold = [data.gold[i] for i in index]
+    predictions = [items[i].prediction for i in index]
+    drawn = {"n_bootstrap": config.n_bootstrap, "random_state": config.random_state}
+    figures = evaluate_predictions(predictions, gold, **drawn)
+    for name, found in baselines.items():
+        measured = evaluate_predictions([found[i] for i in index], gold, **drawn)
+        figures |= {f"{metric}.{name}": figure for metric, figure in measured.items() if keep_figure(name, metric)}
+    if baselines:
+        sentinel = fit_sentinel(data.features, data.overturned)
+        features = [data.features[i] for i in index]
+        figures |= measure_leak(sentinel, features, data.overturned[index], [item.letter for item in gold], **drawn)
+    return Evaluation(f"{origin}_cv", tuple(items[i] for i in index), figures)

@@ -44,7 +44,8 @@ def load_model(source: str | Path | None = None, *, tracking_uri: str | None = N
 
 def _find_folder(key: str, tracking_uri: str | None) -> Path:
     if key.startswith(("models:/", "runs:/")):
-        from imr_rationale.learning.tracking import download_model, resolve_store
+        from imr_rationale.tracking.registry import download_model
+        from imr_rationale.tracking.store import resolve_store
 
         return download_model(key, resolve_store(tracking_uri))
     folder = Path(key)

@@ -13,10 +13,10 @@ from types import MappingProxyType
 from typing import Any
 
 from imr_rationale.labels import DESCRIPTIONS, POLARITY, REASONS, ROLES
-from imr_rationale.learning.baselines import BASELINES
 from imr_rationale.learning.bundle import MANIFEST
 from imr_rationale.learning.corpus import AnnotatedLetter, read_corpus
 from imr_rationale.learning.evaluate import HEADLINES
+from imr_rationale.review.card import CARD, format_card, format_figure_table
 
 __all__ = ["format_counts", "format_figures", "format_models", "format_reasons", "make_blocks", "replace_blocks"]
 
@@ -59,28 +59,8 @@ def format_figures(manifests: Mapping[str, Mapping[str, Any]]) -> str:
             base = figures[f"{data}.verdict.base_rate"]["value"]
             size = manifests[model]["data"]["measured"][data]
             sizes = f"{size['n_items']} items of {size['n_letters']} letters, {base:.0%} of them Overturned"
-            parts.append(f"{about} ({sizes}).\n\n" + "\n".join(_format_table(figures, data)))
+            parts.append(f"{about} ({sizes}).\n\n" + "\n".join(format_figure_table(figures, data)))
     return "\n\n".join(parts)
-
-
-def _format_table(figures: Mapping[str, Any], data: str) -> Sequence[str]:
-    others = {name: name for name in BASELINES} | {"ceiling": "annotators"}
-    shown = [name for name in others if any(f"{data}.{figure}.{name}" in figures for figure in HEADLINES)]
-    rows = [
-        "| figure | model | 95 % interval | " + " | ".join(others[name] for name in shown) + " |",
-        "| --- " * (3 + len(shown)) + "|",
-    ]
-    for name in HEADLINES:
-        figure = figures.get(f"{data}.{name}")
-        if figure is not None:
-            cells = [_format(figures.get(f"{data}.{name}.{other}", {}).get("value")) for other in shown]
-            interval = f"{_format(figure['low'])}–{_format(figure['high'])}"
-            rows.append(f"| {name} | {_format(figure['value'])} | {interval} | " + " | ".join(cells) + " |")
-    return rows
-
-
-def _format(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
 
 
 def format_reasons() -> str:
@@ -157,6 +137,8 @@ def _read(manifest: Path) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
+    for folder in (Path("models/champion"), Path("models/embedded")):
+        (folder / CARD).write_text(format_card(_read(folder / MANIFEST), folder.name), encoding="utf-8")
     made = make_blocks(Path("data"), Path("models"))
     for name in sys.argv[1:]:
         file = Path(name)

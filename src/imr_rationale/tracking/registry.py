@@ -1,0 +1,191 @@
+"""The registered model: download by address, compare runs, promote one to champion."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from imr_rationale.errors import ModelError, TrackingError
+from imr_rationale.learning.bootstrap import N_BOOTSTRAP
+from imr_rationale.learning.bundle import load_bundle
+from imr_rationale.learning.evaluate import Evaluation
+from imr_rationale.learning.model import RationaleModel
+from imr_rationale.learning.speed import N_TEXTS, measure_speeds
+from imr_rationale.review.artifacts import write_table
+from imr_rationale.review.card import format_card
+from imr_rationale.review.compare import Comparison, compare_evaluations, write_comparison
+from imr_rationale.review.gate import Bar, check_headlines, check_labels, check_leak, check_speed
+from imr_rationale.tracking.runs import fetch_evaluations
+from imr_rationale.tracking.store import ALIAS, EXPERIMENT, connect, find_run
+from imr_rationale.tracking.upload import log_files
+
+__all__ = ["Promotion", "compare_runs", "download_model", "promote_run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """What came of a try to promote a run; `version` is None when it was refused."""
+
+    run_id: str
+    champion_id: str | None
+    bars: tuple[Bar, ...]
+    version: str | None
+
+
+def download_model(uri: str, store: str) -> Path:
+    """Fetch a logged model's folder by its address ("models:/imr-rationale@champion", "runs:/ID/model").
+
+    Raises
+    ------
+    TrackingError
+        The store does not know it.
+    """
+    with connect(store) as mlflow:
+        return _download(mlflow, uri)
+
+
+def _download(mlflow: Any, uri: str) -> Path:
+    target = Path(tempfile.mkdtemp(prefix="imr-model-"))
+    folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(target)))
+    found = next(folder.rglob("manifest.json"), None)
+    if found is None:
+        shutil.rmtree(target, ignore_errors=True)
+        raise TrackingError(f"{uri}: holds no imr-rationale model")
+    return found.parent
+
+
+def compare_runs(store: str, first: str, second: str, *, n_bootstrap: int = N_BOOTSTRAP) -> list[Comparison]:
+    """Compare two runs on every data set that both hold, and log the comparison with the first.
+
+    Raises
+    ------
+    TrackingError
+        The store cannot be reached, or has no such runs.
+    """
+    with connect(store) as mlflow:
+        client = mlflow.MlflowClient()
+        runs = [find_run(client, name) for name in (first, second)]
+        found = _compare(client, *runs, n_bootstrap=n_bootstrap)
+        _log_comparisons(client, found, *runs)
+        return found
+
+
+def _compare(client: Any, first: Any, second: Any, *, n_bootstrap: int) -> list[Comparison]:
+    evaluations = [fetch_evaluations(client, run) for run in (first, second)]
+    common = [name for name in evaluations[0] if name in evaluations[1]]
+    if not common:
+        names = [", ".join(found) for found in evaluations]
+        raise TrackingError(f"no data set in common: {names[0]} against {names[1]}")
+    return [compare_evaluations(*(found[name] for found in evaluations), n_bootstrap=n_bootstrap) for name in common]
+
+
+def _log_comparisons(client: Any, comparisons: list[Comparison], first: Any, second: Any) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        for comparison in comparisons:
+            write_comparison(comparison, Path(place) / comparison.name, first.info.run_name, second.info.run_name)
+        log_files(client, first.info.run_id, Path(place), f"compared_with_{second.info.run_id[:8]}")
+
+
+def promote_run(store: str, run: str, *, force: str | None = None, n_bootstrap: int = N_BOOTSTRAP) -> Promotion:
+    """Register a run's model and make it the champion, if it clears every bar of the gate.
+
+    Parameters
+    ----------
+    force : str, optional
+        Why the run is promoted whatever the bars say; kept as a tag.
+
+    Raises
+    ------
+    TrackingError
+        The store cannot be reached, or the run logged no model.
+    """
+    with connect(store) as mlflow:
+        client = mlflow.MlflowClient()
+        found = find_run(client, run)
+        champion = _find_champion(client)
+        bars, model = _check_run(mlflow, client, found, champion, n_bootstrap)
+        passed = all(bar.passed for bar in bars)
+        version = None
+        if passed or (force and model is not None):
+            reason = "passed" if passed else f"forced: {force}"
+            version = _register(mlflow, client, found, reason, model)
+        _note_promotion(client, found.info.run_id, bars, version, force)
+        return Promotion(found.info.run_id, champion.info.run_id if champion else None, tuple(bars), version)
+
+
+def _find_champion(client: Any) -> Any:
+    """Give the champion's run, None where there is no champion yet."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_run(client.get_model_version_by_alias(EXPERIMENT, ALIAS).run_id)
+    except MlflowException as error:
+        if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+            return None
+        raise
+
+
+def _check_run(
+    mlflow: Any, client: Any, run: Any, champion: Any, n_bootstrap: int
+) -> tuple[list[Bar], RationaleModel | None]:
+    """Give every bar, and the run's model where it verifies."""
+    bars = [check_leak(run.data.metrics)]
+    try:
+        model = load_bundle(_download(mlflow, f"runs:/{run.info.run_id}/model"))
+    except ModelError as error:
+        return [Bar("bundle", False, str(error)), *bars], None
+    bars.insert(0, Bar("bundle", True, f"sha256 {str(model.manifest['sha256'])[:12]}, all types on the allow-list"))
+    if champion is None:
+        return [*bars, Bar("champion", True, "there is none yet, nothing to compare with")], model
+    if champion.info.run_id == run.info.run_id:
+        return [*bars, Bar("champion", True, "the run is the champion")], model
+    comparisons = _compare(client, run, champion, n_bootstrap=n_bootstrap)
+    _log_comparisons(client, comparisons, run, champion)
+    bars += [*check_headlines(comparisons), *check_labels(comparisons)]
+    return [*bars, _race(mlflow, client, run, champion, model)], model
+
+
+def _race(mlflow: Any, client: Any, run: Any, champion: Any, model: RationaleModel) -> Bar:
+    """Measure both models in turns in this process."""
+    try:
+        other = load_bundle(_download(mlflow, f"runs:/{champion.info.run_id}/model"))
+    except ModelError as error:
+        return Bar("throughput", True, f"the champion cannot be loaded by this version ({error})")
+    texts = _take_texts(fetch_evaluations(client, run))
+    return check_speed(*measure_speeds([model, other], texts))
+
+
+def _take_texts(evaluations: Mapping[str, Evaluation]) -> list[Any]:
+    texts = [item.text for found in evaluations.values() for item in found.items if item.text is not None]
+    return texts[:: max(1, len(texts) // N_TEXTS)][:N_TEXTS]
+
+
+def _register(mlflow: Any, client: Any, run: Any, reason: str, model: RationaleModel | None) -> str:
+    run_id = run.info.run_id
+    known = client.search_model_versions(f"name='{EXPERIMENT}' and run_id='{run_id}'")
+    with redirect_stderr(StringIO()):  # mlflow tells there what is told at the end
+        version = known[0] if known else mlflow.register_model(f"runs:/{run_id}/model", EXPERIMENT)
+    client.set_model_version_tag(EXPERIMENT, version.version, "promotion", reason)
+    if model is not None:
+        card = format_card(model.manifest, run.info.run_name)
+        client.update_model_version(EXPERIMENT, version.version, description=card)
+    client.set_registered_model_alias(EXPERIMENT, ALIAS, version.version)
+    return str(version.version)
+
+
+def _note_promotion(client: Any, run_id: str, bars: list[Bar], version: str | None, force: str | None) -> None:
+    """Write the bars and what came of them into the run."""
+    import pandas as pd
+
+    failed = [bar.name for bar in bars if not bar.passed]
+    told = f"version {version}" if version else f"refused: {', '.join(failed)}"
+    client.set_tag(run_id, "promotion", f"{told}, forced: {force}" if version and failed else told)
+    rows = [{"bar": bar.name, "cleared": "yes" if bar.passed else "no", "found": bar.text} for bar in bars]
+    with tempfile.TemporaryDirectory() as place:
+        write_table(pd.DataFrame(rows), Path(place) / f"bars_{time.strftime('%Y%m%dT%H%M%S')}.json")
+        log_files(client, run_id, Path(place), "promotion")

@@ -1,0 +1,172 @@
+"""A whole training run: read, train, measure, save, record, upload."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from imr_rationale.errors import TrackingError
+from imr_rationale.learning.bundle import read_manifest, save_bundle
+from imr_rationale.learning.corpus import AnnotatedLetter, digest_files, read_corpus
+from imr_rationale.learning.evaluate import Evaluation, name_figures
+from imr_rationale.learning.measure import GoldSet, measure_model, read_gold_folder
+from imr_rationale.learning.model import Config
+from imr_rationale.learning.speed import N_TEXTS, measure_speeds
+from imr_rationale.learning.standoff import join_letters, read_annotations
+from imr_rationale.learning.train import TrainingSet, make_training_set, train_model
+from imr_rationale.review.card import write_card
+from imr_rationale.tracking.record import TRAINING, DataSource, list_records
+from imr_rationale.tracking.runs import TrainingFacts, write_training_record
+from imr_rationale.tracking.upload import upload_record
+
+__all__ = [
+    "TrainingInputs",
+    "TrainingOutcome",
+    "count_steps",
+    "make_place",
+    "read_inputs",
+    "resume_tracking",
+    "run_training",
+    "track",
+]
+
+#: folder beside the models in which records wait for their store
+UNTRACKED = "untracked"
+
+
+@dataclass(frozen=True)
+class TrainingInputs:
+    """What a run learns from and is measured on."""
+
+    data: TrainingSet
+    sources: tuple[DataSource, ...]
+    unseen: GoldSet | None
+    digests: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOutcome:
+    """What came of a run: its figures, and the run's id or why it was not tracked and where it waits."""
+
+    evaluations: tuple[Evaluation, ...]
+    run_id: str | None
+    failure: TrackingError | None = None
+
+
+def read_inputs(
+    corpus: Path, *, letters: Path | None = None, annotations: Path | None = None, heldout: Path | None = None
+) -> TrainingInputs:
+    """Read what a run learns from, and what it is measured on besides.
+
+    Raises
+    ------
+    AnnotationError
+        Something cannot be read.
+    """
+    invented = read_corpus(corpus)
+    sources = [_describe(corpus.name, digest_files(corpus), invented)]
+    real: Sequence[AnnotatedLetter] = ()
+    if letters is not None and annotations is not None:
+        import hashlib
+
+        real = join_letters(read_annotations(annotations), letters)
+        digest = hashlib.sha256(annotations.read_bytes()).hexdigest()
+        sources.append(_describe(annotations.name, digest, real))
+    unseen = read_gold_folder(heldout) if heldout else None
+    digests = {"corpus_cv": sources[0].digest, "letters_cv": sources[-1].digest}
+    if unseen is not None and heldout is not None:
+        digests[unseen.name] = digest_files(heldout)
+    return TrainingInputs(make_training_set(invented, real), tuple(sources), unseen, digests)
+
+
+def _describe(name: str, digest: str, letters: Sequence[AnnotatedLetter]) -> DataSource:
+    return DataSource(name, digest, TRAINING, sum(len(letter.items) for letter in letters), len(letters))
+
+
+def count_steps(inputs: TrainingInputs, config: Config) -> int:
+    """Give the number of steps that `run_training` tells."""
+    return 2 * config.n_splits + (7 if inputs.unseen else 5)
+
+
+def run_training(
+    inputs: TrainingInputs,
+    config: Config,
+    output: Path,
+    store: str,
+    *,
+    note: str = "",
+    parent_id: str | None = None,
+    progress: Callable[[str], None] = lambda step: None,
+) -> TrainingOutcome:
+    """Train, measure, save the model to `output`, and track the run; a store that fails stops nothing.
+
+    Raises
+    ------
+    AnnotationError
+        There is too little to learn from.
+    ModelError
+        The model cannot be saved.
+    """
+    started = time.time()
+    data = inputs.data
+    result = train_model(data, config, progress=progress)
+    evaluations = result.evaluations
+    if inputs.unseen is not None:
+        measured = measure_model(result.model, inputs.unseen, data, n_bootstrap=config.n_bootstrap, progress=progress)
+        evaluations = (*evaluations, measured)
+    progress("save model")
+    learned_from = [{"name": source.name, "sha256": source.digest} for source in inputs.sources]
+    sizes = {evaluation.name: evaluation.sizes for evaluation in evaluations}
+    save_bundle(
+        result.model,
+        output,
+        data={"learned_from": learned_from, "measured": sizes},
+        figures=name_figures(evaluations),
+    )
+    write_card(output, read_manifest(output))
+    (speed,) = measure_speeds([result.model], data.texts[:N_TEXTS])
+    facts = TrainingFacts(output.name, started, inputs.sources, inputs.digests, speed, note, parent_id)
+    progress("pictures and tables")
+    record = make_place(output)
+    write_training_record(record, output, result.model, evaluations, facts, data.texts[0])
+    progress("track run")
+    try:
+        return TrainingOutcome(evaluations, track(record, store))
+    except TrackingError as error:
+        return TrainingOutcome(evaluations, None, error)
+
+
+def track(record: Path, store: str) -> str:
+    """Upload a record; gives the run's id.
+
+    Raises
+    ------
+    TrackingError
+        The store cannot be reached or refuses; the message says where the record waits and how to upload it.
+    """
+    try:
+        return upload_record(record, store)
+    except TrackingError as error:
+        raise TrackingError(
+            f"{error}; nothing is lost, the run waits in {record}: imr train --resume-tracking"
+        ) from error
+
+
+def make_place(output: Path) -> Path:
+    """Give a folder of its own for a record, also when another run writes to the same output."""
+    import tempfile
+
+    waiting = output.parent / UNTRACKED
+    waiting.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=f"{time.strftime('%Y%m%dT%H%M%S')}-{output.name}-", dir=waiting))
+
+
+def resume_tracking(output: Path, store: str) -> list[str]:
+    """Upload every run that waits beside `output`, the oldest first; gives the runs' ids.
+
+    Raises
+    ------
+    TrackingError
+        The store cannot be reached or refuses; what was not uploaded still waits.
+    """
+    return [upload_record(folder, store) for folder in list_records(output.parent / UNTRACKED)]
