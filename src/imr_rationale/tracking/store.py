@@ -26,6 +26,9 @@ ALIAS = "champion"
 DEFAULT_STORE = "sqlite:///mlflow.db"
 #: a server that answers nothing fails a run's tracking after about two minutes, not after mlflow's quarter of an hour
 PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "30", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
+FILE = "sqlite:///"
+#: seconds to wait for another process that makes the tables of a store, which takes it some ten
+PATIENCE_WITH_FILE = 120
 
 
 def resolve_store(option: str | None) -> str:
@@ -63,9 +66,21 @@ def connect(store: str) -> Iterator[Any]:
             warnings.filterwarnings("ignore", category=UserWarning, module=r"mlflow\.")
             mlflow.set_tracking_uri(store)
             mlflow.set_registry_uri(store)
+            if store.startswith(FILE):
+                _make_tables(mlflow, store)
             yield mlflow
     except (mlflow.exceptions.MlflowException, SQLAlchemyError, OSError) as error:
         raise TrackingError(f"{store}: {_first_line(error)}") from error
+
+
+def _make_tables(mlflow: Any, store: str) -> None:
+    """Let one process at a time make the tables of a store in a file: two at once spoil it."""
+    from filelock import FileLock
+
+    with FileLock(f"{store.removeprefix(FILE)}.lock", timeout=PATIENCE_WITH_FILE):
+        client = mlflow.MlflowClient()
+        client.search_experiments(max_results=1)
+        client.search_registered_models(max_results=1)
 
 
 def _first_line(error: Exception) -> str:

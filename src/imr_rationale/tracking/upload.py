@@ -168,8 +168,8 @@ def _log_model(mlflow: Any, record: RunRecord, folder: Path) -> RunRecord:
             input_example=inputs,
             pip_requirements=list(REQUIREMENTS),
         )
-    record = replace(record, model_id=info.model_id)
-    write_record(record, folder)
+        record = replace(record, model_id=info.model_id)
+        write_record(record, folder)
     return record
 
 
