@@ -39,12 +39,28 @@ def make_view_tags() -> dict[str, str]:
         "columnOrder": list(COLUMNS),
         "columnWidths": {name: WIDTH for name in COLUMNS if name.startswith("metrics.")},
         "runsHiddenMode": "FIRST_10_RUNS",
+        "compareRunCharts": [_make_chart(name) for name in COLUMNS if name.startswith("metrics.")],
+        "compareRunSections": [{"uuid": VIEW, "name": VIEW, "display": True, "isReordered": False}],
         "hideEmptyCharts": True,
         "groupBy": None,
     }
     packed = base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()
     view = {"name": VIEW, "createdAt": 0, "updatedAt": 0, "state": f"deflate;{packed}"}
     return {"mlflow.experimentKind": "custom_model_development", f"mlflow.sharedViewState.{VIEW}": json.dumps(view)}
+
+
+def _make_chart(column: str) -> dict[str, Any]:
+    metric = column.removeprefix("metrics.`").removesuffix("`")
+    return {
+        "uuid": metric,
+        "type": "BAR",
+        "runsCountToCompare": 10,
+        "metricSectionId": VIEW,
+        "deleted": False,
+        "isGenerated": False,
+        "displayName": metric,
+        "metricKey": metric,
+    }
 
 
 def find_address(server: str, experiment: Any) -> str:
