@@ -86,6 +86,7 @@ def tabulate_items(evaluation: Evaluation) -> "pd.DataFrame":
                 "scores": list(item.scores),
                 "thresholds": list(item.thresholds),
                 "text": _dump(item.text),
+                "gold_text": item.gold.text,
                 "annotations": json.dumps([asdict(annotation) for annotation in item.gold.annotations]),
                 "prediction": _dump(item.prediction),
             }
@@ -118,11 +119,10 @@ def read_items(path: Path, name: str) -> Evaluation:
 
 def _make_item(row: dict[str, Any]) -> EvaluatedItem:
     annotations = tuple(_make_annotation(annotation) for annotation in json.loads(row["annotations"]))
-    text = " ".join(sentence.text for sentence in annotations[0].sentences)
     return EvaluatedItem(
-        gold=GoldItem(row["letter"], int(row["item"]), row["outcome"], text, annotations),
-        text=ItemText(**json.loads(row["text"])) if row["text"] else None,
-        prediction=_make_prediction(json.loads(row["prediction"])) if row["prediction"] else None,
+        gold=GoldItem(row["letter"], int(row["item"]), row["outcome"], row["gold_text"], annotations),
+        text=ItemText(**json.loads(row["text"])) if isinstance(row["text"], str) else None,
+        prediction=_make_prediction(json.loads(row["prediction"])) if isinstance(row["prediction"], str) else None,
         scores=tuple(float(score) for score in row["scores"]),
         thresholds=tuple(float(threshold) for threshold in row["thresholds"]),
         split=row["split"],

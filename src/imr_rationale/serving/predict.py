@@ -1,6 +1,7 @@
 """One text or one letter -> predictions."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, overload
@@ -35,23 +36,27 @@ def load_model(source: str | Path | None = None, *, tracking_uri: str | None = N
     TrackingError
         The tracking store does not know the address.
     """
-    key = str(source if source is not None else find_champion())
+    name = str(source if source is not None else find_champion())
+    if name.startswith(("models:/", "runs:/")):
+        from imr_rationale.tracking.registry import load_logged_model
+        from imr_rationale.tracking.store import resolve_store
+
+        store = resolve_store(tracking_uri)
+        return _load_once(f"{name} in {store}", lambda: load_logged_model(name, store))
+    return _load_once(name, lambda: _load_folder(Path(name)))
+
+
+def _load_once(key: str, load: Callable[[], RationaleModel]) -> RationaleModel:
     with _LOCK:
         if key not in _LOADED:
-            _LOADED[key] = load_bundle(_find_folder(key, tracking_uri))
+            _LOADED[key] = load()
         return _LOADED[key]
 
 
-def _find_folder(key: str, tracking_uri: str | None) -> Path:
-    if key.startswith(("models:/", "runs:/")):
-        from imr_rationale.tracking.registry import download_model
-        from imr_rationale.tracking.store import resolve_store
-
-        return download_model(key, resolve_store(tracking_uri))
-    folder = Path(key)
+def _load_folder(folder: Path) -> RationaleModel:
     if not folder.is_dir():
         raise ModelError(f"{folder}: no such model folder")
-    return folder
+    return load_bundle(folder)
 
 
 @overload

@@ -1,6 +1,5 @@
-"""The registered model: download by address, compare runs, promote one to champion."""
+"""The registered model: load it by its address, compare runs, promote one to champion."""
 
-import shutil
 import tempfile
 import time
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from typing import Any
 
 from imr_rationale.errors import ModelError, TrackingError
 from imr_rationale.learning.bootstrap import N_BOOTSTRAP
-from imr_rationale.learning.bundle import load_bundle
+from imr_rationale.learning.bundle import MANIFEST, load_bundle
 from imr_rationale.learning.evaluate import Evaluation
 from imr_rationale.learning.model import RationaleModel
 from imr_rationale.learning.speed import N_TEXTS, measure_speeds
@@ -24,7 +23,7 @@ from imr_rationale.tracking.runs import fetch_evaluations
 from imr_rationale.tracking.store import ALIAS, EXPERIMENT, connect, find_run
 from imr_rationale.tracking.upload import log_files
 
-__all__ = ["Promotion", "compare_runs", "download_model", "promote_run"]
+__all__ = ["Promotion", "compare_runs", "load_logged_model", "promote_run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +36,27 @@ class Promotion:
     version: str | None
 
 
-def download_model(uri: str, store: str) -> Path:
-    """Fetch a logged model's folder by its address ("models:/imr-rationale@champion", "runs:/ID/model").
+def load_logged_model(uri: str, store: str) -> RationaleModel:
+    """Load a logged model by its address ("models:/imr-rationale@champion", "runs:/ID/model").
 
     Raises
     ------
     TrackingError
         The store does not know it.
+    ModelError
+        It is damaged, altered or of an unknown type.
     """
     with connect(store) as mlflow:
-        return _download(mlflow, uri)
+        return _load(mlflow, uri)
 
 
-def _download(mlflow: Any, uri: str) -> Path:
-    target = Path(tempfile.mkdtemp(prefix="imr-model-"))
-    folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(target)))
-    found = next(folder.rglob("manifest.json"), None)
-    if found is None:
-        shutil.rmtree(target, ignore_errors=True)
-        raise TrackingError(f"{uri}: holds no imr-rationale model")
-    return found.parent
+def _load(mlflow: Any, uri: str) -> RationaleModel:
+    with tempfile.TemporaryDirectory(prefix="imr-model-") as place:
+        folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=place))
+        found = next(folder.rglob(MANIFEST), None)
+        if found is None:
+            raise TrackingError(f"{uri}: holds no imr-rationale model")
+        return load_bundle(found.parent)
 
 
 def compare_runs(store: str, first: str, second: str, *, n_bootstrap: int = N_BOOTSTRAP) -> list[Comparison]:
@@ -136,7 +136,7 @@ def _check_run(
     """Give every bar, and the run's model where it verifies."""
     bars = [check_leak(run.data.metrics)]
     try:
-        model = load_bundle(_download(mlflow, f"runs:/{run.info.run_id}/model"))
+        model = _load(mlflow, f"runs:/{run.info.run_id}/model")
     except ModelError as error:
         return [Bar("bundle", False, str(error)), *bars], None
     bars.insert(0, Bar("bundle", True, f"sha256 {str(model.manifest['sha256'])[:12]}, all types on the allow-list"))
@@ -153,7 +153,7 @@ def _check_run(
 def _race(mlflow: Any, client: Any, run: Any, champion: Any, model: RationaleModel) -> Bar:
     """Measure both models in turns in this process."""
     try:
-        other = load_bundle(_download(mlflow, f"runs:/{champion.info.run_id}/model"))
+        other = _load(mlflow, f"runs:/{champion.info.run_id}/model")
     except ModelError as error:
         return Bar("throughput", True, f"the champion cannot be loaded by this version ({error})")
     texts = _take_texts(fetch_evaluations(client, run))
