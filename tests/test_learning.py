@@ -329,6 +329,30 @@ def test_read_gold_names_the_line(line: str, message: str, tmp_path: Path) -> No
         read_gold(path)
 
 
+def write_gold(path: Path, **changes: object) -> Path:
+    sentence = {"text": "It is so.", "role": "F", "verdict": False, "reasons": ["safety_risk"], **changes}
+    annotator = {"primary": "safety_risk", "sentences": [sentence]}
+    rows = [
+        {"letter": "a", "item": 1, "outcome": "Upheld", "annotators": {"A": annotator, "B": annotator}},
+        {"letter": "a", "item": 2, "outcome": "Upheld", "annotators": {"A": annotator}},
+    ]
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        pytest.param({"reasons": ["bad"]}, "gold.jsonl:1: .*unknown reason 'bad'", id="reason"),
+        pytest.param({"role": "X"}, "gold.jsonl:1: .*unknown role 'X'", id="role"),
+        pytest.param({}, "as many annotators, found 1 and 2", id="number of annotators"),
+    ],
+)
+def test_read_gold_refuses_what_cannot_be_measured(changes: dict[str, object], message: str, tmp_path: Path) -> None:
+    with pytest.raises(AnnotationError, match=message):
+        read_gold(write_gold(tmp_path / "gold.jsonl", **changes))
+
+
 # ---------------------------------------------------------------- the training run
 
 

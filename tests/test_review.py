@@ -26,7 +26,7 @@ from imr_rationale.records import (
     SentencePrediction,
 )
 from imr_rationale.review.artifacts import PICTURES, TABLES, write_table
-from imr_rationale.review.card import format_card
+from imr_rationale.review.card import format_card, format_summary
 from imr_rationale.review.compare import Comparison, compare_evaluations, draw_differences, tabulate_differences
 from imr_rationale.review.gate import check_headlines, check_labels, check_leak, check_speed
 from imr_rationale.review.items import ITEMS_FILE, SCORES_FILE, read_items, write_items
@@ -143,8 +143,9 @@ def test_write_table_writes_columns_and_data(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "t.json").read_text()) == {"columns": ["a", "b"], "data": [[1, 0.5], [2, None]]}
 
 
-def test_tables_and_pictures_of_an_evaluation_without_a_reason() -> None:
-    evaluation = make_evaluation(*(make_item(f"CM99-{i}") for i in range(4)))
+@pytest.mark.parametrize("annotated", [(), ("safety_risk",)], ids=["no reason anywhere", "one reason everywhere"])
+def test_tables_and_pictures_of_a_few_items(annotated: tuple[str, ...]) -> None:
+    evaluation = make_evaluation(*(make_item(f"CM99-{i}", annotated=annotated) for i in range(4)))
     for make in TABLES.values():
         assert len(make(evaluation).columns)
     for draw in PICTURES.values():
@@ -204,10 +205,18 @@ def test_draw_trials_marks_start_and_best() -> None:
 
 def test_format_card_says_what_it_must(tiny_bundle: Path) -> None:
     card = format_card(read_manifest(tiny_bundle), "tiny")
-    for text in ("Intended use", "Out of scope", "Learned from", "Limits", "Labor Code 4610", "95 % interval"):
-        assert text in card or text == "95 % interval"
+    for text in ("Intended use", "Out of scope", "Learned from", "Limits", "Labor Code 4610"):
+        assert text in card
     for reason in REASONS:
         assert f"| {reason} |" in card
+
+
+def test_format_summary_shows_each_data_set_and_fits_a_tag() -> None:
+    metrics = {f"{data}.{name}{end}": 0.5 for data in "abcdef" for name in HEADLINES for end in ("", ".low", ".high")}
+    summary = format_summary(metrics, "tiny", "why")
+    assert summary.startswith("why\n\n# Model card: tiny")
+    assert "| reasons.micro_f1 |" + " 0.500 (0.500–0.500) |" * 6 in summary
+    assert len(summary) < 5000
 
 
 # ---------------------------------------------------------------- comparing
@@ -261,6 +270,7 @@ def make_comparison(
         pytest.param("reasons.micro_f1", (-0.005, -0.008, -0.002), True, id="no more than another seed"),
         pytest.param("reasons.micro_f1", (0.05, 0.02, 0.08), True, id="better"),
         pytest.param("reasons.calibration_error", (-0.05, -0.08, -0.02), True, id="a smaller error is no loss"),
+        pytest.param("reasons.calibration_error", (0.05, 0.02, 0.08), False, id="a larger error is one"),
     ],
 )
 def test_check_headlines(name: str, figure: tuple[float, float, float], passed: bool) -> None:
@@ -292,7 +302,8 @@ def test_check_labels(row: tuple[str, float, float, float, float], passed: bool)
         pytest.param({"a.leak.residual_rate": 0, "a.leak.sentinel_auroc": 0.7, "a.leak.sentinel_auroc.low": 0.6}, False, "a: what stays tells", id="sentinel"),
         pytest.param({"a.leak.residual_rate": 0, "a.leak.sentinel_auroc": 0.6, "a.leak.sentinel_auroc.low": 0.4}, True, "nothing of the verdict", id="wide interval"),
         pytest.param({}, False, "no leak check", id="not checked"),
-        pytest.param({"a.leak.residual_rate": 0}, False, "a: what stays tells", id="half checked"),
+        pytest.param({"a.leak.residual_rate": 0}, False, "no leak check", id="half checked"),
+        pytest.param({"a.leak.residual_rate": 0, "b.leak.residual_rate": 0, "b.leak.sentinel_auroc": 0.5, "b.leak.sentinel_auroc.low": 0.4}, True, "is left (b)", id="one of two can be checked"),
     ],
 )  # fmt: skip
 def test_check_leak(metrics: dict[str, float], passed: bool, text: str) -> None:

@@ -108,7 +108,7 @@ def test_load_model_loads_once(tiny_bundle: Path) -> None:
 def test_load_model_names_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no such model folder"):
         load_model(tmp_path / "nothing")
-    with pytest.raises(TrackingError, match="imr-rationale"):
+    with pytest.raises(TrackingError, match="no such store"):
         load_model("models:/imr-rationale@champion", tracking_uri=f"sqlite:///{tmp_path / 'store.db'}")
 
 
@@ -231,3 +231,10 @@ def test_open_gold_reads_a_folder_of_annotated_files(tiny_model: RationaleModel)
 def test_open_gold_needs_the_letters_of_a_file(gold_file: Path) -> None:
     with pytest.raises(AnnotationError, match="--letters"):
         open_gold(gold_file, None)
+
+
+@pytest.mark.parametrize("name", ["held out", "a.b", "corpus_cv"])
+def test_open_gold_refuses_a_folder_that_cannot_name_figures(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(AnnotationError, match="figures cannot be named after it"):
+        open_gold(tmp_path / name, None)

@@ -1,6 +1,7 @@
 """The tracking store: what a run holds, how it survives a store that fails, how a champion is made."""
 
 import json
+import shlex
 import shutil
 import socket
 import subprocess
@@ -19,15 +20,17 @@ from imr_rationale.learning.bundle import read_manifest
 from imr_rationale.learning.evaluate import HEADLINES, EvaluatedItem, Evaluation, evaluate_predictions
 from imr_rationale.learning.model import Config
 from imr_rationale.learning.train import TrainingResult, TrainingSet
+from imr_rationale.review import artifacts
 from imr_rationale.serving.predict import load_model
-from imr_rationale.tracking.record import TRAINING, DataSource, read_record, write_record
+from imr_rationale.tracking import runs
+from imr_rationale.tracking.record import BUNDLE, TRAINING, DataSource, read_record, write_record
 from imr_rationale.tracking.registry import compare_runs, promote_run
 from imr_rationale.tracking.runs import TrainingFacts, read_config, write_training_record
 from imr_rationale.tracking.search import SPACE, SearchPlan, search_config
 from imr_rationale.tracking.server import find_runs_address, make_command
 from imr_rationale.tracking.store import EXPERIMENT, connect, find_run, open_experiment, resolve_store
 from imr_rationale.tracking.training import resume_tracking
-from imr_rationale.tracking.upload import upload_record
+from imr_rationale.tracking.upload import LONGEST, lock_record, log_files, upload_record
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 SOURCE = DataSource("tiny", "0" * 64, TRAINING, 10, 4)
@@ -51,19 +54,35 @@ def store(empty_store: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def make_record(tiny_result: TrainingResult, tiny_data: TrainingSet, tiny_bundle: Path, tmp_path: Path) -> Any:
-    """Write the record of a training run, by default of the tiny model as it is."""
+def make_record(
+    tiny_result: TrainingResult,
+    tiny_data: TrainingSet,
+    tiny_bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Any:
+    """Write the record of a training run, by default of the tiny model as it is; one picture is enough here."""
+    monkeypatch.setattr(artifacts, "PICTURES", {"calibration": artifacts.PICTURES["calibration"]})
+    monkeypatch.setattr(runs, "write_model", lambda model, folder: None)
 
-    def make(name: str, *, items: Callable[[EvaluatedItem], EvaluatedItem] = lambda item: item, n: int = 120) -> Path:
-        found = tuple(items(item) for item in tiny_result.evaluations[0].items[:n])
+    def make(
+        name: str,
+        *,
+        items: Callable[[EvaluatedItem], EvaluatedItem] = lambda item: item,
+        of: slice = slice(120),
+        data: str = "corpus_cv",
+    ) -> Path:
+        found = tuple(items(item) for item in tiny_result.evaluations[0].items[of])
         figures = evaluate_predictions([i.prediction for i in found], [i.gold for i in found], n_bootstrap=10)
         whole = {**tiny_result.evaluations[0].figures, **figures}
-        facts = TrainingFacts(name, time.time() - 60, (SOURCE,), {"corpus_cv": SOURCE.digest}, 100.0, "a note")
         home = tmp_path / f"home-{name}"
         shutil.copytree(tiny_bundle, home)
+        digests = {data: SOURCE.digest}
+        example = tiny_data.texts[0]
+        facts = TrainingFacts(name, home, example, time.time() - 60, (SOURCE,), digests, 100.0, "a note")
         folder = tmp_path / "untracked" / name
-        evaluation = Evaluation("corpus_cv", found, whole)
-        write_training_record(folder, home, tiny_result.model, [evaluation], facts, tiny_data.texts[0])
+        shutil.copytree(tiny_bundle, folder / BUNDLE)
+        write_training_record(folder, tiny_result.model, [Evaluation(data, found, whole)], facts)
         return folder
 
     return make
@@ -99,7 +118,7 @@ def test_train_tracks_one_run(trained: tuple[Path, str, str]) -> None:
     found = find_run(client, "model")
     assert found.info.run_id == read_manifest(folder / "model")["run_id"]
     assert found.info.status == "FINISHED"
-    assert not (folder / "untracked").exists()
+    assert list((folder / "untracked").iterdir()) == []
     assert {name: str(value) for name, value in Config(n_splits=2, n_bootstrap=20).to_params().items()} == (
         found.data.params
     )
@@ -175,8 +194,9 @@ def test_tracked_model_loads_through_our_loader_and_as_pyfunc(
     mlflow.set_tracking_uri(store)
     pyfunc = mlflow.pyfunc.load_model(f"runs:/{run_id}/model")
     assert pyfunc.metadata.signature is not None
-    columns = {"treatment": "", "summary": "", "claims_administrator_guideline": ""}
-    (row,) = pyfunc.predict(pd.DataFrame([{"rationale": text, **columns}])).to_dict("records")
+    (row,) = pyfunc.predict(pd.DataFrame([{"rationale": text}])).to_dict("records")
+    whole = pd.DataFrame([{"rationale": text, "treatment": "An MRI", "summary": None}] * 2)
+    assert len(pyfunc.predict(whole)) == 2
     from imr_rationale import predict
 
     expected = predict(text, model=local)
@@ -196,7 +216,7 @@ def test_training_again_from_the_logged_config_gives_the_same_figures(
     assert first["thresholds"] == second["thresholds"]
     client = read_store(store)
     measured = [find_run(client, name).data.metrics for name in ("model", "again")]
-    timed = {"model.items_per_second", "train.seconds"}
+    timed = {"model.items_per_second", "model.megabytes", "train.seconds"}  # the file holds addresses in memory
     assert {k: v for k, v in measured[0].items() if k not in timed} == {
         k: v for k, v in measured[1].items() if k not in timed
     }
@@ -206,6 +226,15 @@ def test_training_again_from_the_logged_config_gives_the_same_figures(
 def test_train_refuses_a_config_beside_its_options(trained: tuple[Path, str, str]) -> None:
     _, err = run("train", "--config", "model", "--seed", 1, "--tracking-uri", trained[1], code=2)
     assert "--config brings what --seed says" in err
+
+
+def test_read_config_gives_every_digit_back(store: str) -> None:
+    config = Config(c_role=1 / 3, gate=0.1 + 0.2, n_splits=7)
+    client = read_store(store)
+    begun = client.create_run(open_experiment(client), run_name="digits")
+    for name, value in config.to_params().items():
+        client.log_param(begun.info.run_id, name, value)
+    assert read_config(store, "digits") == config
 
 
 def test_read_config_refuses_a_run_without_one(store: str) -> None:
@@ -229,17 +258,20 @@ def test_train_keeps_model_and_run_when_tracking_fails(
     out, err = run("train", *args, "-o", "models/m", "--tracking-uri", broken, code=1)
     assert "reasons.micro_f1" in out
     assert err.splitlines()[-1].startswith(f"imr: {broken}: ")
-    assert err.splitlines()[-1].endswith("imr train --resume-tracking")
+    assert err.splitlines()[-1].endswith(f"imr train --resume-tracking -o models/m --tracking-uri {broken}")
     assert load_model(tmp_path / "models" / "m").manifest["run_id"] is None
-    out, _ = run("train", "--resume-tracking", "-o", "models/m", "--tracking-uri", store)
+    said = shlex.split(err.splitlines()[-1].partition(": imr ")[2])
+    _, err = run(*said, code=1)
+    assert "(1 of 1 runs still wait)" in err
+    out, _ = run(*said[:-1], store)
     found = find_run(read_store(store), "m")
     assert out == f"run       {found.info.run_id} in {store}\n"
     assert found.info.status == "FINISHED"
     assert found.data.params["n_bootstrap"] == "10"
     assert read_manifest(tmp_path / "models" / "m")["run_id"] == found.info.run_id
     assert "run " + found.info.run_id in (tmp_path / "models" / "m" / "card.md").read_text()
-    out, _ = run("train", "--resume-tracking", "-o", "models/m", "--tracking-uri", store)
-    assert out == "no run waits beside models/m\n"
+    _, err = run(*said[:-1], store, code=1)
+    assert err == "imr: no run waits beside models/m\n"
 
 
 @pytest.mark.parametrize("broken", ["log_artifacts", "log_batch", "set_terminated"])
@@ -262,7 +294,7 @@ def test_an_upload_that_was_cut_off_goes_on_in_its_run(
             upload_record(folder, store)
     begun = read_record(folder).run_id
     assert begun is not None
-    assert resume_tracking(folder.parent.parent / "m", store) == [begun]
+    assert list(resume_tracking(folder.parent.parent / "m", store)) == [begun]
     client = read_store(store)
     (found,) = client.search_runs([open_experiment(client)])
     assert found.info.status == "FINISHED"
@@ -302,6 +334,53 @@ def test_a_record_comes_back_as_it_was_written(make_record: Any, tmp_path: Path)
     record = read_record(make_record("same"))
     write_record(record, tmp_path / "again")
     assert read_record(tmp_path / "again") == record
+
+
+def test_a_record_that_fails_stops_no_other(make_record: Any, store: str, tmp_path: Path) -> None:
+    (tmp_path / "untracked" / "0-damaged").mkdir(parents=True)
+    (tmp_path / "untracked" / "0-damaged" / "run.json").write_text("{}")
+    make_record("whole")
+    failure, run_id = resume_tracking(tmp_path / "m", store)
+    assert isinstance(failure, TrackingError)
+    assert find_run(read_store(store), "whole").info.run_id == run_id
+
+
+def test_a_record_in_hand_is_left_to_who_has_it(make_record: Any, store: str) -> None:
+    folder = make_record("held")
+    code = "import sys; from imr_rationale.tracking.upload import upload_record; from pathlib import Path;"
+    code += "upload_record(Path(sys.argv[1]), sys.argv[2])"
+    with lock_record(folder), lock_record(folder):  # had twice by the same process
+        other = subprocess.run([sys.executable, "-c", code, folder, store], capture_output=True, text=True, check=False)
+    assert "another process has this run in hand" in other.stderr
+    upload_record(folder, store)
+    assert list(folder.parent.iterdir()) == []
+
+
+def test_connect_leaves_mlflow_where_it_was(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import mlflow
+
+    before = mlflow.get_tracking_uri()
+    with connect(store):
+        assert mlflow.get_tracking_uri() == store
+    assert mlflow.get_tracking_uri() == before
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mine.db")
+    with connect(store):
+        pass
+    assert resolve_store(None) == "sqlite:///mine.db"
+
+
+@pytest.mark.parametrize("args", [("compare", "a", "b"), ("promote", "a"), ("train", "--config", "a")])
+def test_looking_up_makes_no_store(args: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    _, err = run(*args, code=1)
+    assert err == "imr: sqlite:///mlflow.db: no such store; 'imr train' makes one\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_without_its_driver_costs_one_line(make_record: Any) -> None:
+    with pytest.raises(TrackingError, match="psycopg"):
+        upload_record(make_record("x"), "postgresql://127.0.0.1:1/x")
 
 
 def test_two_uploads_at_once_leave_a_whole_store(make_record: Any, tmp_path: Path) -> None:
@@ -357,6 +436,47 @@ def test_compare_prints_differences_and_logs_them(make_record: Any, store: str) 
     }
 
 
+def test_compare_leaves_out_what_runs_do_not_share(make_record: Any, store: str) -> None:
+    upload_record(make_record("left", of=slice(0, 30)), store)
+    upload_record(make_record("right", of=slice(30, 60)), store)
+    _, err = run("compare", "left", "right", "--tracking-uri", store, code=1)
+    assert "left and right have no item in common (corpus_cv)" in err
+    upload_record(make_record("other", data="heldout"), store)
+    with pytest.raises(TrackingError, match=r"no item in common \(corpus_cv, heldout\)"):
+        compare_runs(store, "left", "other")
+
+
+def test_many_comparisons_keep_the_list_of_tables_whole(store: str, tmp_path: Path) -> None:
+    client = read_store(store)
+    run_id = client.create_run(open_experiment(client), run_name="often").info.run_id
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / ("long-name-" * 20 + ".json")).write_text("{}")
+    for i in range(30):
+        log_files(client, run_id, tmp_path / "tables", f"folder-{i}")
+    told = client.get_run(run_id).data.tags["mlflow.loggedArtifacts"]
+    assert 4000 < len(told) <= LONGEST
+    assert all(table["type"] == "table" for table in json.loads(told))
+
+
+def test_a_long_note_fits_every_store(make_record: Any, store: str) -> None:
+    folder = make_record("long")
+    record = read_record(folder)
+    write_record(replace(record, tags={**record.tags, "note": "x" * 9000}), folder)
+    tags = read_store(store).get_run(upload_record(folder, store)).data.tags
+    assert max(map(len, tags.values())) <= LONGEST
+
+
+def test_promote_needs_the_champions_items(make_record: Any, store: str) -> None:
+    upload_record(make_record("first", of=slice(0, 60)), store)
+    assert promote_run(store, "first").version == "1"
+    upload_record(make_record("part", of=slice(0, 30)), store)
+    upload_record(make_record("elsewhere", of=slice(0, 60), data="heldout"), store)
+    for name in ("part", "elsewhere"):
+        found = promote_run(store, name)
+        assert found.version is None
+        assert "items of corpus_cv" in {bar.name for bar in found.bars if not bar.passed}
+
+
 def test_compare_needs_items(store: str) -> None:
     client = read_store(store)
     for name in ("one", "other"):
@@ -399,6 +519,7 @@ def test_promote_refuses_an_altered_bundle_even_by_force(make_record: Any, store
     found = promote_run(store, "altered", force="whatever")
     assert found.version is None
     assert [bar.name for bar in found.bars if not bar.passed] == ["bundle"]
+    assert "sha256" in found.bars[0].text
 
 
 def test_evaluate_adds_a_data_set_to_a_run(trained: tuple[Path, str, str]) -> None:
@@ -410,6 +531,7 @@ def test_evaluate_adds_a_data_set_to_a_run(trained: tuple[Path, str, str]) -> No
     assert f"run       {found.info.run_id}" in out
     assert found.data.metrics["later.reasons.micro_f1"] == found.data.metrics["heldout.reasons.micro_f1"]
     assert {f"later/{name}" for name in EACH.split()} == set(list_artifacts(client, found.info.run_id, "later"))
+    assert "| figure | corpus_cv | heldout | later |" in found.data.tags["mlflow.note.content"]
     assert "later" in {i.dataset.name for i in found.inputs.dataset_inputs}
     shutil.rmtree(folder / "later")
     _, err = run("evaluate", folder, "--run", "model", "--record", code=2)

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conftest import ROOT, run
+from imr_rationale.learning.model import Config
+from imr_rationale.tracking.search import SearchPlan, search_config
 from imr_rationale.tracking.server import find_runs_address, make_command
 from imr_rationale.tracking.store import connect, find_run
+from imr_rationale.tracking.training import read_inputs
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -65,7 +68,9 @@ def reviewed(trained: tuple[Path, str, str]) -> tuple[Path, str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         run("train", "--corpus", "less", "-o", "less-data", "--folds", 2, "--note", "a third of the files", *common)
-        run("search", "--corpus", "less", "-o", "found", "--trials", 2, "--folds", 2, *common)
+        inputs = read_inputs(Path("less"))
+        plan = SearchPlan("search", "reasons.micro_f1", Config(n_splits=2, n_bootstrap=20), inputs.sources[0])
+        search_config(plan, inputs.data, store, n_trials=2)
         run("compare", "model", "less-data", "--bootstrap", 20, "--tracking-uri", store)
         run("promote", "model", "--tracking-uri", store)
     return folder, store
@@ -106,7 +111,8 @@ def page(server: tuple[str, str]) -> "Iterator[Page]":
     from playwright.sync_api import sync_playwright
 
     flags = [*FLAGS, "--no-sandbox"] if os.geteuid() == 0 else FLAGS
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(SCREENSHOTS, ignore_errors=True)
+    SCREENSHOTS.mkdir(parents=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_browser(), args=flags)
         page = browser.new_page(viewport=SCREEN)
@@ -143,7 +149,7 @@ def test_runs_stand_beside_their_headlines_and_nested_runs_open(page: "Page", se
     page.get_by_role("row").filter(has=page.get_by_role("link", name="search", exact=True)).get_by_role(
         "button"
     ).first.click()
-    for name in ("trial 1", "trial 2", "found"):
+    for name in ("trial 1", "trial 2"):
         page.get_by_role("link", name=name, exact=True).first.wait_for()
     take_screenshot(page, "2-runs")
 
@@ -165,9 +171,10 @@ def find_run_address(server: str, store: str, name: str, inside: str = "") -> st
 
 def test_two_runs_are_compared_with_charts(page: "Page", server: tuple[str, str]) -> None:
     open_page(page, f"{server[1]}&compareRunsMode=CHART")
-    page.get_by_text("headlines (9)").wait_for()
-    page.get_by_text("heldout.reasons.micro_f1", exact=True).wait_for()
+    for metric in ("corpus_cv.reasons.micro_f1", "corpus_cv.reasons.macro_f1"):
+        page.get_by_text(metric, exact=True).first.wait_for()
     page.locator(".js-plotly-plot").first.wait_for()
+    assert page.get_by_text("corpus_cv.evidence.precision.low", exact=True).count() == 0
     take_screenshot(page, "4-charts")
     open_page(page, server[1])
     for name in ("model", "less-data"):

@@ -66,6 +66,8 @@ def evaluate(
 
     if run and (model or record):
         raise click.UsageError("--run names the model; --model and --record go without it")
+    if record and model and model.startswith(("models:/", "runs:/")):
+        raise click.UsageError("--record writes into a model's folder; --run adds to a run")
     store = resolve_store(tracking_uri)
     run_id = find_run_id(store, run) if run else None
     fitted = load_model(f"runs:/{run_id}/model" if run_id else model, tracking_uri=store)
@@ -117,7 +119,8 @@ def compare(run: str, other: str, bootstrap: int, flips: bool, tracking_uri: str
     from imr_rationale.tracking.registry import compare_runs
     from imr_rationale.tracking.store import resolve_store
 
-    for found in compare_runs(resolve_store(tracking_uri), run, other, n_bootstrap=bootstrap):
+    compared = compare_runs(resolve_store(tracking_uri), run, other, n_bootstrap=bootstrap)
+    for found in compared.comparisons:
         left_out = f", {found.n_left_out} items left out that the runs do not share" if found.n_left_out else ""
         about = f"{found.name}, {found.n_items} items of {found.n_letters} letters{left_out}: {run} less {other}"
         print_differences(found.differences, about)
@@ -132,6 +135,8 @@ def compare(run: str, other: str, bootstrap: int, flips: bool, tracking_uri: str
             if row["first_primary"] != row["second_primary"]:
                 told.append(f"primary {row['second_primary']} -> {row['first_primary']} ({row['primary']})")
             click.echo(f"  {row['id']:20} {'; '.join(told)}")
+    if compared.left_out:
+        say(f"not compared, nothing in common: {', '.join(compared.left_out)}")
 
 
 @click.command(epilog=RUN_HELP)
@@ -142,8 +147,8 @@ def compare(run: str, other: str, bootstrap: int, flips: bool, tracking_uri: str
 def promote(run: str, force: str | None, tracking_uri: str | None) -> None:
     """Make the model of RUN the champion of the store, if it clears the gate.
 
-    Its bundle must verify, the leak check pass, no headline be worse than the champion's beyond noise, no reason
-    collapse, and its throughput be at least 0.8 of the champion's.
+    Its bundle must verify, the leak check pass, it must be measured on the champion's items, no headline be worse there
+    beyond noise, no reason collapse, and its throughput be at least 0.8 of the champion's.
     """
     from imr_rationale.errors import TrackingError
     from imr_rationale.tracking.registry import promote_run

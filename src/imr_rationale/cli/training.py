@@ -99,20 +99,23 @@ def train(
         _resume(output, store)
         return
     config = _make_config(store, **options)
-    inputs, outcome = _train(
-        config, output, store, note, corpus=corpus, letters=letters, annotations=annotations, heldout=heldout
-    )
-    _print_outcome(inputs, outcome, output, store)
+    inputs = _read(corpus, letters=letters, annotations=annotations, heldout=heldout)
+    _print_outcome(_train(inputs, config, output, store, note), output, store)
 
 
 def _resume(output: Path, store: str) -> None:
+    from imr_rationale.errors import TrackingError
     from imr_rationale.tracking.training import resume_tracking
 
-    found = resume_tracking(output, store)
+    found = list(resume_tracking(output, store))
     for run_id in found:
-        click.echo(f"run       {run_id} in {store}")
+        if isinstance(run_id, str):
+            click.echo(f"run       {run_id} in {store}")
+    failures = [failure for failure in found if isinstance(failure, TrackingError)]
+    if failures:
+        raise TrackingError(f"{failures[0]} ({len(failures)} of {len(found)} runs still wait)")
     if not found:
-        click.echo(f"no run waits beside {output}")
+        raise TrackingError(f"no run waits beside {output}")
 
 
 def _make_config(store: str, *, config: str | None, **options: Any) -> "Config":
@@ -129,41 +132,43 @@ def _make_config(store: str, *, config: str | None, **options: Any) -> "Config":
     return read_config(store, config)
 
 
-def _train(
-    config: "Config", output: Path, store: str, note: str, *, parent_id: str | None = None, **files: Path | None
-) -> "tuple[TrainingInputs, TrainingOutcome]":
-    """Read the inputs and train, telling each step."""
-    from imr_rationale.tracking.training import count_steps, read_inputs, run_training
+def _read(corpus: Path, *, heldout: Path | None, **files: Path | None) -> "TrainingInputs":
+    from imr_rationale.tracking.training import read_inputs
 
-    files["heldout"] = choose_heldout(files["heldout"])
     with Steps(total=1) as step:
         step("read corpus")
-        inputs = read_inputs(**files)  # type: ignore[arg-type]
+        return read_inputs(corpus, heldout=choose_heldout(heldout), **files)
+
+
+def _train(
+    inputs: "TrainingInputs", config: "Config", output: Path, store: str, note: str, parent_id: str | None = None
+) -> "TrainingOutcome":
+    from imr_rationale.tracking.training import count_steps, run_training
+
     with Steps(total=count_steps(inputs, config)) as step:
-        outcome = run_training(inputs, config, output, store, note=note, parent_id=parent_id, progress=step)
-    return inputs, outcome
+        return run_training(inputs, config, output, store, note=note, parent_id=parent_id, progress=step)
 
 
-def _print_outcome(inputs: "TrainingInputs", outcome: "TrainingOutcome", output: Path, store: str) -> None:
+def _print_outcome(outcome: "TrainingOutcome", output: Path, store: str) -> None:
     from imr_rationale.learning.evaluate import name_figures
 
     figures = name_figures(outcome.evaluations)
-    folds = {"corpus_cv", "letters_cv"}
     for evaluation in outcome.evaluations:
         sizes = evaluation.sizes
-        how = ", cross-validated" if evaluation.name in folds else " that nothing was learned from"
+        how = ", cross-validated" if evaluation.name.endswith("_cv") else " that nothing was learned from"
         about = f"{evaluation.name}: {sizes['n_items']} items of {sizes['n_letters']} letters{how}"
         print_headlines(figures, evaluation.name, about)
-    _print_next(output, store, outcome.run_id)
+    _print_next(output, store, outcome)
     if outcome.failure is not None:
         raise outcome.failure
 
 
-def _print_next(output: Path, store: str, run_id: str | None) -> None:
+def _print_next(output: Path, store: str, outcome: "TrainingOutcome") -> None:
     command = sys.argv[0] if "/" in sys.argv[0] else "imr"
     click.echo(f"\nmodel     {output}")
-    if run_id is not None:
-        click.echo(f"run       {run_id} in {store}")
+    if outcome.run_id is not None:
+        share = f"{outcome.tracking_seconds:.0f} of {outcome.seconds:.0f} seconds"
+        click.echo(f"run       {outcome.run_id} in {store} (tracking took {share})")
     click.echo(f"predict   {command} predict data/letters --model {output} -o predictions.jsonl")
     click.echo(f"review    {command} ui --tracking-uri {store}")
 
@@ -226,25 +231,23 @@ def search(
     from imr_rationale.learning.model import Config
     from imr_rationale.tracking.search import SearchPlan, search_config
     from imr_rationale.tracking.store import resolve_store
-    from imr_rationale.tracking.training import read_inputs
 
     if metric not in HEADLINES or metric.endswith("calibration_error") or metric.startswith("leak."):
         raise click.UsageError(f"--metric {metric}: known are {', '.join(HEADLINES)}, but for errors and leaks")
+    if "'" in name:
+        raise click.UsageError("--name holds a quote")
     store = resolve_store(tracking_uri)
-    with Steps(total=trials + 1) as step:
-        step("read corpus")
-        inputs = read_inputs(corpus)
-        config = Config(random_state=seed, n_splits=folds, n_bootstrap=bootstrap)
-        plan = SearchPlan(name, metric, config, inputs.sources[0], note)
-        seconds = None if minutes is None else minutes * 60
+    inputs = _read(corpus, heldout=heldout)
+    config = Config(random_state=seed, n_splits=folds, n_bootstrap=bootstrap)
+    plan = SearchPlan(name, metric, config, inputs.sources[0], note)
+    seconds = None if minutes is None else minutes * 60
+    with Steps(total=trials) as step:
         found = search_config(plan, inputs.data, store, n_trials=trials, seconds=seconds, progress=step)
     _print_trials(found.trials, metric)
     whole = Config()
     chosen = replace(found.best, n_splits=whole.n_splits, n_bootstrap=whole.n_bootstrap)
-    inputs, outcome = _train(
-        chosen, output, store, note or f"best of {name}", parent_id=found.parent_id, corpus=corpus, heldout=heldout
-    )
-    _print_outcome(inputs, outcome, output, store)
+    outcome = _train(inputs, chosen, output, store, note or f"best of {name}", found.parent_id)
+    _print_outcome(outcome, output, store)
 
 
 def _print_trials(trials: Any, metric: str) -> None:
@@ -295,9 +298,10 @@ def curve(
             for g in gold_sets
         )
         click.echo(f"{point.name:24}{point.n_items:>7}{cells}")
-    record = make_place(Path("models/curve"))
+    output = Path("models/curve")
+    record = make_place(output)
     write_curve_record(record, points, config, inputs.sources[0], started)
-    click.echo(f"\nrun       {track(record, store)} in {store}")
+    click.echo(f"\nrun       {track(record, store, output)} in {store}")
 
 
 COMMANDS = (train, search, curve)

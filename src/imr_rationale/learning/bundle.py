@@ -32,6 +32,7 @@ __all__ = [
     "TRUSTED_TYPES",
     "find_champion",
     "load_bundle",
+    "publish_bundle",
     "read_manifest",
     "record_figures",
     "record_run",
@@ -98,6 +99,25 @@ def save_bundle(
         raise ModelError(f"{folder}: {error.strerror or error}") from error
     _write_manifest(folder / MANIFEST, manifest)
     return folder
+
+
+def publish_bundle(source: Path, folder: Path) -> None:
+    """Copy a saved model to `folder`, which is made; of two runs that publish there at once, one model stays whole.
+
+    Raises
+    ------
+    ModelError
+        The folder cannot be written.
+    """
+    from filelock import FileLock
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f".{folder.name}.lock")):
+            for name in (MODEL_FILE, MANIFEST):
+                _replace(folder / name, (source / name).read_bytes())
+    except OSError as error:
+        raise ModelError(f"{folder}: {error.strerror or error}") from error
 
 
 def record_figures(folder: Path, data: str, figures: Mapping[str, Figure], *, n_items: int, n_letters: int) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imr_rationale.labels import OUTCOMES, Outcome
+from imr_rationale.errors import AnnotationError, LabelError
+from imr_rationale.labels import NONE_STATED, OUTCOMES, ROLES, Outcome, check_reasons
 from imr_rationale.learning.corpus import read_json_lines
 
 __all__ = ["Annotation", "GoldItem", "GoldSentence", "fold_words", "keep_distinct", "read_gold"]
@@ -56,7 +57,11 @@ def read_gold(path: Path) -> tuple[GoldItem, ...]:
     AnnotationError
         The file is missing or a line breaks the format; the message names the line.
     """
-    return read_json_lines(path, _make_gold_item, missing="no annotated item")
+    gold = read_json_lines(path, _make_gold_item, missing="no annotated item")
+    numbers = sorted({len(item.annotations) for item in gold})
+    if len(numbers) > 1:
+        raise AnnotationError(f"{path}: every item needs as many annotators, found {numbers[0]} and {numbers[-1]}")
+    return gold
 
 
 def _make_gold_item(row: Mapping[str, object]) -> GoldItem:
@@ -73,8 +78,18 @@ def _make_gold_item(row: Mapping[str, object]) -> GoldItem:
     )
     if data["outcome"] not in OUTCOMES or not annotations:
         raise ValueError("outcome or annotators")
+    for annotation in annotations:
+        _check(annotation)
     text = " ".join(sentence.text for sentence in annotations[0].sentences)
     return GoldItem(data["letter"], int(data["item"]), data["outcome"], text, annotations)
+
+
+def _check(annotation: Annotation) -> None:
+    """Refuse what is not in the label scheme."""
+    check_reasons({*annotation.reasons, annotation.primary} - {NONE_STATED})
+    unknown = {sentence.role for sentence in annotation.sentences} - set(ROLES)
+    if unknown:
+        raise LabelError(f"unknown role {min(unknown)!r}; known: {', '.join(ROLES)}")
 
 
 def keep_distinct(gold: Sequence[GoldItem]) -> list[int]:

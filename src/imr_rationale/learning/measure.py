@@ -1,6 +1,7 @@
 """A model on items it has not seen: annotated letters of a folder, or a held-out part of the corpus."""
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,6 +42,10 @@ __all__ = [
 ]
 
 Key = tuple[str, int]
+# "heldout", "letters-2015"
+NAME_RE = re.compile(r"[\w-]+", re.ASCII)
+#: what names other figures and artifacts of a run
+TAKEN = frozenset({"corpus_cv", "letters_cv", "real", "model", "model_weights", "promotion", "search", "train"})
 #: the split of items that nothing was learned from
 UNSEEN = "unseen"
 
@@ -97,8 +102,19 @@ def digest_gold(path: Path) -> str:
 
 
 def read_gold_folder(folder: Path) -> GoldSet:
-    """Read annotated files in the corpus' format; the figures bear the folder's name."""
-    return _make_gold_set(folder.name, read_corpus(folder))
+    """Read annotated files in the corpus' format; the figures bear the folder's name.
+
+    Raises
+    ------
+    AnnotationError
+        They cannot be read, or the folder's name cannot name figures.
+    """
+    name = folder.resolve().name
+    if not NAME_RE.fullmatch(name) or name in TAKEN:
+        raise AnnotationError(
+            f"{folder}: figures cannot be named after it; letters, digits, - and _ name a folder, but not {min(TAKEN)}"
+        )
+    return _make_gold_set(name, read_corpus(folder))
 
 
 def _make_gold_set(name: str, letters: Sequence[AnnotatedLetter]) -> GoldSet:

@@ -9,9 +9,21 @@ from imr_rationale.learning.baselines import BASELINES
 from imr_rationale.learning.evaluate import HEADLINES
 from imr_rationale.review.tables import CEILING
 
-__all__ = ["CARD", "format_card", "format_figure_table", "write_card"]
+__all__ = ["CARD", "format_card", "format_figure_table", "format_summary", "write_card"]
 
 CARD = "card.md"
+#: headlines of a card in short
+BRIEF = (
+    "reasons.micro_f1",
+    "reasons.macro_f1",
+    "primary.accuracy",
+    "evidence.precision",
+    "evidence.recall",
+    "roles.accuracy",
+    "verdict.auroc",
+    "reasoning.auroc",
+    "forecast.auroc",
+)
 
 INTENDED_USE = (
     "Describing decisions already made: counting reasons over many letters, finding the sentences that show them, "
@@ -39,9 +51,9 @@ DATA_TEXTS: Mapping[str, str] = MappingProxyType(
 )
 
 
-def write_card(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Write the card of the model in `folder` beside it."""
-    (folder / CARD).write_text(format_card(manifest, folder.name), encoding="utf-8")
+def write_card(folder: Path, manifest: Mapping[str, Any], name: str | None = None) -> None:
+    """Write the card of the model in `folder` beside it; the model is called as the folder, unless it has a name."""
+    (folder / CARD).write_text(format_card(manifest, name or folder.name), encoding="utf-8")
 
 
 def format_card(manifest: Mapping[str, Any], name: str) -> str:
@@ -71,6 +83,38 @@ def format_card(manifest: Mapping[str, Any], name: str) -> str:
         "**Made by.** " + _format_origin(manifest),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def format_summary(metrics: Mapping[str, float], name: str, note: str = "") -> str:
+    """Give the card in short, as a run's description: what for, and a few headlines on each data set.
+
+    Parameters
+    ----------
+    metrics : mapping
+        As a run logs them: "<data>.<task>.<metric>", with ".low" and ".high" behind.
+    """
+    data = sorted(key.partition(".")[0] for key in metrics if key.endswith(f".{BRIEF[0]}.low"))
+    rows = [f"| figure | {' | '.join(data)} |", "| --- " * (1 + len(data)) + "|"]
+    for figure in BRIEF:
+        cells = [_format_interval(metrics, f"{one}.{figure}") for one in data]
+        rows.append(f"| {figure} | {' | '.join(cells)} |")
+    parts = [
+        note,
+        f"# Model card: {name}",
+        f"**Intended use.** {INTENDED_USE}",
+        f"**Out of scope.** {OUT_OF_SCOPE}",
+        "\n".join(rows),
+        "\n".join(f"- {one}: {DATA_TEXTS.get(one, 'not learned from')}" for one in data),
+        f"95 % intervals. The whole card is the artifact `{CARD}`.",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _format_interval(metrics: Mapping[str, float], name: str) -> str:
+    if name not in metrics:
+        return ""
+    low, high = (metrics.get(f"{name}.{end}", float("nan")) for end in ("low", "high"))
+    return f"{metrics[name]:.3f} ({low:.3f}–{high:.3f})"
 
 
 def _format_source(source: Mapping[str, str]) -> str:

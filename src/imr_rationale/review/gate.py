@@ -3,22 +3,16 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from imr_rationale.labels import OUTCOME_TASKS
+from imr_rationale.learning.bootstrap import Figure
+from imr_rationale.learning.evaluate import HEADLINES, Evaluation
 from imr_rationale.review.compare import Comparison
 
-__all__ = ["Bar", "check_headlines", "check_labels", "check_leak", "check_speed"]
+__all__ = ["Bar", "check_coverage", "check_headlines", "check_labels", "check_leak", "check_speed"]
 
-#: the higher the better; what is read with them (calibration, thresholds) is looked at, not barred
-GATED = (
-    "reasons.micro_f1",
-    "reasons.macro_f1",
-    "primary.accuracy",
-    "evidence.precision",
-    "evidence.recall",
-    "roles.accuracy",
-    "verdict_flags.accuracy",
-    *(f"{task}.auroc" for task in OUTCOME_TASKS),
-)
+#: every headline but those of the leak check, which has a bar of its own
+GATED = tuple(name for name in HEADLINES if not name.startswith("leak."))
+#: the share of the champion's items that a data set must share with it, or it cannot speak for it
+SHARED = 0.9
 #: another seed of the folds moves a cross-validated figure by as much
 SEED_NOISE = 0.01
 #: a reason that loses so much F1 has collapsed, whatever the others gain
@@ -27,6 +21,7 @@ COLLAPSE = 0.15
 MIN_SUPPORT = 8
 #: what stays tells the sentinel the outcome when its AUROC is above this, and 0.5 below its interval
 LEAK_AUROC = 0.55
+RESIDUAL, SENTINEL = "leak.residual_rate", "leak.sentinel_auroc"
 #: share of the champion's speed that a model must keep
 SPEED_SHARE = 0.8
 
@@ -44,10 +39,26 @@ def check_headlines(comparisons: Iterable[Comparison]) -> Iterator[Bar]:
     """Yield one bar a data set: no headline is worse beyond the noise of its letters and of the folds' seed."""
     for found in comparisons:
         figures = {name: found.differences[name] for name in GATED if name in found.differences}
-        worse = {name: f for name, f in figures.items() if f.high < 0 and f.value < -SEED_NOISE}
+        worse = {name: figure for name, figure in figures.items() if _is_worse(name, figure)}
         losses = (f"{name} {f.value:+.3f} ({f.low:+.3f} to {f.high:+.3f})" for name, f in worse.items())
         text = "; ".join(losses) or f"no headline worse on {found.n_items} items of {found.n_letters} letters"
         yield Bar(f"headlines on {found.name}", not worse, text)
+
+
+def _is_worse(name: str, figure: Figure) -> bool:
+    """Say whether a difference is a loss beyond noise; of an error, less is better."""
+    if name.endswith("calibration_error"):
+        return figure.low > 0 and figure.value > SEED_NOISE
+    return figure.high < 0 and figure.value < -SEED_NOISE
+
+
+def check_coverage(champion: Mapping[str, Evaluation], comparisons: Iterable[Comparison]) -> Iterator[Bar]:
+    """Yield one bar a data set of the champion: the run was measured on it, and on the same items."""
+    shared = {found.name: found.n_items for found in comparisons}
+    for name, evaluation in champion.items():
+        share = shared.get(name, 0) / len(evaluation.items)
+        text = f"{shared.get(name, 0)} of the champion's {len(evaluation.items)} items"
+        yield Bar(f"items of {name}", share >= SHARED, text)
 
 
 def check_labels(comparisons: Iterable[Comparison]) -> Iterator[Bar]:
@@ -62,26 +73,23 @@ def check_labels(comparisons: Iterable[Comparison]) -> Iterator[Bar]:
 
 
 def check_leak(metrics: Mapping[str, float]) -> Bar:
-    """Give the bar of the leak check, from the metrics that a run logged."""
-    names = sorted(name.partition(".")[0] for name in metrics if name.endswith(".leak.residual_rate"))
-    leaks = [
-        text
-        for name in names
-        for text in _list_leaks(
-            name,
-            metrics[f"{name}.leak.residual_rate"],
-            metrics.get(f"{name}.leak.sentinel_auroc", 1.0),
-            metrics.get(f"{name}.leak.sentinel_auroc.low", 1.0),
-        )
-    ]
-    if not names:
-        leaks = ["the run has no leak check"]
-    return Bar("leak check", not leaks, "; ".join(leaks) or f"nothing of the verdict is left ({', '.join(names)})")
+    """Give the bar of the leak check, from the metrics that a run logged.
+
+    A data set whose items have one outcome only has no AUROC and says nothing; one at least must say something.
+    """
+    names = sorted(name.removesuffix(f".{RESIDUAL}") for name in metrics if name.endswith(f".{RESIDUAL}"))
+    leaks = [text for name in names for text in _list_leaks(name, metrics)]
+    told = [name for name in names if f"{name}.{SENTINEL}" in metrics]
+    if not told:
+        leaks.append("the run has no leak check that says anything")
+    return Bar("leak check", not leaks, "; ".join(leaks) or f"nothing of the verdict is left ({', '.join(told)})")
 
 
-def _list_leaks(name: str, residual: float, auroc: float, low: float) -> Iterator[str]:
+def _list_leaks(name: str, metrics: Mapping[str, float]) -> Iterator[str]:
+    residual = metrics[f"{name}.{RESIDUAL}"]
     if residual > 0:
         yield f"{name}: a phrase of decision is left in {residual:.1%} of the items"
+    auroc, low = metrics.get(f"{name}.{SENTINEL}", 0.5), metrics.get(f"{name}.{SENTINEL}.low", 0.5)
     if auroc > LEAK_AUROC and low > 0.5:
         yield f"{name}: what stays tells the sentinel the outcome (AUROC {auroc:.2f}, at least {low:.2f})"
 

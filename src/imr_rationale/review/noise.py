@@ -43,13 +43,17 @@ def list_label_noise(evaluation: Evaluation, *, limit: int = N_CANDIDATES) -> "p
     from cleanlab.multilabel_classification.filter import find_multilabel_issues_per_class
 
     y_true, scores = collect_scores(evaluation)
-    labels = [np.flatnonzero(row).tolist() for row in y_true]
+    told = np.flatnonzero(y_true.any(axis=0) & ~y_true.all(axis=0))  # both answers are needed to doubt one
+    if len(told) < 2:
+        return pd.DataFrame(columns=COLUMNS)
+    labels = [np.flatnonzero(row).tolist() for row in y_true[:, told]]
     with warnings.catch_warnings():  # a reason that stands in hardly an item has no candidates
         warnings.filterwarnings("ignore", "May not flag all label issues", UserWarning)
-        flagged = find_multilabel_issues_per_class(labels, scores, n_jobs=1)
+        flagged = find_multilabel_issues_per_class(labels, scores[:, told], n_jobs=1)
     places = [(item, k) for item in evaluation.items for k in range(len(item.gold.annotations))]
     rows = []
-    for i, j in zip(*np.nonzero(flagged), strict=True):
+    for i, column in zip(*np.nonzero(flagged), strict=True):
+        j = told[column]
         item, annotator = places[i]
         p = float(scores[i, j])
         rows.append(

@@ -27,10 +27,15 @@ class RationalePythonModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, nam
         """Read column `rationale`, and where present `treatment`, `summary`, `claims_administrator_guideline`."""
         optional = [c for c in ("treatment", "summary", "claims_administrator_guideline") if c in model_input]
         texts = [
-            ItemText(row["rationale"], **{name: row[name] or None for name in optional})
+            ItemText(row["rationale"], **{name: _read_cell(row[name]) for name in optional})
             for row in model_input.to_dict("records")
         ]
         return pd.DataFrame([_flatten(prediction) for prediction in self.model.predict(texts)])
+
+
+def _read_cell(value: Any) -> str | None:
+    """Give a cell's text, None where it is empty or missing."""
+    return value or None if isinstance(value, str) else None
 
 
 def _flatten(prediction: Any) -> dict[str, Any]:

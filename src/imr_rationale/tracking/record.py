@@ -17,6 +17,7 @@ from imr_rationale.errors import TrackingError
 from imr_rationale.learning.baselines import BASELINES
 from imr_rationale.learning.bootstrap import Figure
 from imr_rationale.learning.evaluate import HEADLINES, Evaluation, measure_splits
+from imr_rationale.learning.gold import GoldItem
 from imr_rationale.review.tables import CEILING
 
 __all__ = [
@@ -163,19 +164,20 @@ def list_steps(evaluation: Evaluation) -> Iterable[MetricPoint]:
 
 def describe_sources(evaluation: Evaluation, digest: str) -> Iterable[DataSource]:
     """Yield each split of an evaluation as a data set; one that is not split has `digest`."""
-    splits: dict[str, list[tuple[str, int]]] = {}
+    splits: dict[str, list[GoldItem]] = {}
     for item in evaluation.items:
-        splits.setdefault(item.split, []).append((item.gold.letter, item.gold.item))
-    for split, keys in sorted(splits.items()):
-        sizes = len(keys), len({letter for letter, _ in keys})
+        splits.setdefault(item.split, []).append(item.gold)
+    for split, gold in sorted(splits.items()):
+        sizes = len(gold), len({item.letter for item in gold})
         if len(splits) == 1:
             yield DataSource(evaluation.name, digest, EVALUATION, *sizes)
         else:
-            yield DataSource(f"{evaluation.name} {split}", _digest_keys(keys), FOLD, *sizes)
+            yield DataSource(f"{evaluation.name} {split}", _digest_gold(gold), FOLD, *sizes)
 
 
-def _digest_keys(keys: Sequence[tuple[str, int]]) -> str:
-    return hashlib.sha256(repr(sorted(keys)).encode()).hexdigest()
+def _digest_gold(gold: Sequence[GoldItem]) -> str:
+    """Give the sha256 over texts and annotations."""
+    return hashlib.sha256(repr(sorted(gold, key=lambda item: (item.letter, item.item))).encode()).hexdigest()
 
 
 def read_commit() -> dict[str, str]:

@@ -9,21 +9,30 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from imr_rationale.errors import ModelError, TrackingError
+from imr_rationale.errors import AnnotationError, ModelError, TrackingError
 from imr_rationale.learning.bootstrap import N_BOOTSTRAP
 from imr_rationale.learning.bundle import MANIFEST, load_bundle
 from imr_rationale.learning.evaluate import Evaluation
 from imr_rationale.learning.model import RationaleModel
 from imr_rationale.learning.speed import N_TEXTS, measure_speeds
+from imr_rationale.records import ItemText
 from imr_rationale.review.artifacts import write_table
-from imr_rationale.review.card import format_card
+from imr_rationale.review.card import format_summary
 from imr_rationale.review.compare import Comparison, compare_evaluations, write_comparison
-from imr_rationale.review.gate import Bar, check_headlines, check_labels, check_leak, check_speed
+from imr_rationale.review.gate import Bar, check_coverage, check_headlines, check_labels, check_leak, check_speed
 from imr_rationale.tracking.runs import fetch_evaluations
-from imr_rationale.tracking.store import ALIAS, EXPERIMENT, connect, find_run
-from imr_rationale.tracking.upload import log_files
+from imr_rationale.tracking.store import ALIAS, EXPERIMENT, UNKNOWN, connect, find_run
+from imr_rationale.tracking.upload import LONGEST, log_files
 
-__all__ = ["Promotion", "compare_runs", "load_logged_model", "promote_run"]
+__all__ = ["Promotion", "RunComparison", "compare_runs", "load_logged_model", "promote_run"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunComparison:
+    """Two runs on each data set of which they share items; `left_out` names the others."""
+
+    comparisons: tuple[Comparison, ...]
+    left_out: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +55,7 @@ def load_logged_model(uri: str, store: str) -> RationaleModel:
     ModelError
         It is damaged, altered or of an unknown type.
     """
-    with connect(store) as mlflow:
+    with connect(store, must_exist=True) as mlflow:
         return _load(mlflow, uri)
 
 
@@ -59,36 +68,40 @@ def _load(mlflow: Any, uri: str) -> RationaleModel:
         return load_bundle(found.parent)
 
 
-def compare_runs(store: str, first: str, second: str, *, n_bootstrap: int = N_BOOTSTRAP) -> list[Comparison]:
+def compare_runs(store: str, first: str, second: str, *, n_bootstrap: int = N_BOOTSTRAP) -> RunComparison:
     """Compare two runs on every data set that both hold, and log the comparison with the first.
 
     Raises
     ------
     TrackingError
-        The store cannot be reached, or has no such runs.
+        The store cannot be reached, has no such runs, or they have no item in common.
     """
-    with connect(store) as mlflow:
+    with connect(store, must_exist=True) as mlflow:
         client = mlflow.MlflowClient()
         runs = [find_run(client, name) for name in (first, second)]
-        found = _compare(client, *runs, n_bootstrap=n_bootstrap)
-        _log_comparisons(client, found, *runs)
+        found = _compare(*(fetch_evaluations(client, run) for run in runs), n_bootstrap=n_bootstrap)
+        if not found.comparisons:
+            raise TrackingError(f"{first} and {second} have no item in common ({', '.join(found.left_out)})")
+        _log_comparisons(client, found.comparisons, *runs)
         return found
 
 
-def _compare(client: Any, first: Any, second: Any, *, n_bootstrap: int) -> list[Comparison]:
-    evaluations = [fetch_evaluations(client, run) for run in (first, second)]
-    common = [name for name in evaluations[0] if name in evaluations[1]]
-    if not common:
-        names = [", ".join(found) for found in evaluations]
-        raise TrackingError(f"no data set in common: {names[0]} against {names[1]}")
-    return [compare_evaluations(*(found[name] for found in evaluations), n_bootstrap=n_bootstrap) for name in common]
+def _compare(first: Mapping[str, Evaluation], second: Mapping[str, Evaluation], *, n_bootstrap: int) -> RunComparison:
+    comparisons, left_out = [], sorted(set(first) ^ set(second))
+    for name in (name for name in first if name in second):
+        try:
+            comparisons.append(compare_evaluations(first[name], second[name], n_bootstrap=n_bootstrap))
+        except AnnotationError:
+            left_out.append(name)
+    return RunComparison(tuple(comparisons), tuple(left_out))
 
 
-def _log_comparisons(client: Any, comparisons: list[Comparison], first: Any, second: Any) -> None:
+def _log_comparisons(client: Any, comparisons: tuple[Comparison, ...], first: Any, second: Any) -> None:
     with tempfile.TemporaryDirectory() as place:
         for comparison in comparisons:
             write_comparison(comparison, Path(place) / comparison.name, first.info.run_name, second.info.run_name)
-        log_files(client, first.info.run_id, Path(place), f"compared_with_{second.info.run_id[:8]}")
+        if comparisons:
+            log_files(client, first.info.run_id, Path(place), f"compared_with_{second.info.run_id[:8]}")
 
 
 def promote_run(store: str, run: str, *, force: str | None = None, n_bootstrap: int = N_BOOTSTRAP) -> Promotion:
@@ -104,7 +117,7 @@ def promote_run(store: str, run: str, *, force: str | None = None, n_bootstrap: 
     TrackingError
         The store cannot be reached, or the run logged no model.
     """
-    with connect(store) as mlflow:
+    with connect(store, must_exist=True) as mlflow:
         client = mlflow.MlflowClient()
         found = find_run(client, run)
         champion = _find_champion(client)
@@ -113,7 +126,7 @@ def promote_run(store: str, run: str, *, force: str | None = None, n_bootstrap: 
         version = None
         if passed or (force and model is not None):
             reason = "passed" if passed else f"forced: {force}"
-            version = _register(mlflow, client, found, reason, model)
+            version = _register(mlflow, client, found, reason)
         _note_promotion(client, found.info.run_id, bars, version, force)
         return Promotion(found.info.run_id, champion.info.run_id if champion else None, tuple(bars), version)
 
@@ -125,7 +138,7 @@ def _find_champion(client: Any) -> Any:
     try:
         return client.get_run(client.get_model_version_by_alias(EXPERIMENT, ALIAS).run_id)
     except MlflowException as error:
-        if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+        if error.error_code in UNKNOWN:
             return None
         raise
 
@@ -144,36 +157,35 @@ def _check_run(
         return [*bars, Bar("champion", True, "there is none yet, nothing to compare with")], model
     if champion.info.run_id == run.info.run_id:
         return [*bars, Bar("champion", True, "the run is the champion")], model
-    comparisons = _compare(client, run, champion, n_bootstrap=n_bootstrap)
+    evaluations, others = (fetch_evaluations(client, found) for found in (run, champion))
+    comparisons = _compare(evaluations, others, n_bootstrap=n_bootstrap).comparisons
     _log_comparisons(client, comparisons, run, champion)
-    bars += [*check_headlines(comparisons), *check_labels(comparisons)]
-    return [*bars, _race(mlflow, client, run, champion, model)], model
+    bars += [*check_coverage(others, comparisons), *check_headlines(comparisons), *check_labels(comparisons)]
+    return [*bars, _race(mlflow, champion, model, _take_texts(evaluations))], model
 
 
-def _race(mlflow: Any, client: Any, run: Any, champion: Any, model: RationaleModel) -> Bar:
+def _race(mlflow: Any, champion: Any, model: RationaleModel, texts: list[ItemText]) -> Bar:
     """Measure both models in turns in this process."""
     try:
         other = _load(mlflow, f"runs:/{champion.info.run_id}/model")
     except ModelError as error:
         return Bar("throughput", True, f"the champion cannot be loaded by this version ({error})")
-    texts = _take_texts(fetch_evaluations(client, run))
     return check_speed(*measure_speeds([model, other], texts))
 
 
-def _take_texts(evaluations: Mapping[str, Evaluation]) -> list[Any]:
+def _take_texts(evaluations: Mapping[str, Evaluation]) -> list[ItemText]:
     texts = [item.text for found in evaluations.values() for item in found.items if item.text is not None]
     return texts[:: max(1, len(texts) // N_TEXTS)][:N_TEXTS]
 
 
-def _register(mlflow: Any, client: Any, run: Any, reason: str, model: RationaleModel | None) -> str:
+def _register(mlflow: Any, client: Any, run: Any, reason: str) -> str:
     run_id = run.info.run_id
     known = client.search_model_versions(f"name='{EXPERIMENT}' and run_id='{run_id}'")
     with redirect_stderr(StringIO()):  # mlflow tells there what is told at the end
         version = known[0] if known else mlflow.register_model(f"runs:/{run_id}/model", EXPERIMENT)
-    client.set_model_version_tag(EXPERIMENT, version.version, "promotion", reason)
-    if model is not None:
-        card = format_card(model.manifest, run.info.run_name)
-        client.update_model_version(EXPERIMENT, version.version, description=card)
+    client.set_model_version_tag(EXPERIMENT, version.version, "promotion", reason[:LONGEST])
+    summary = format_summary(run.data.metrics, run.info.run_name, run.data.tags.get("note", ""))
+    client.update_model_version(EXPERIMENT, version.version, description=summary[:LONGEST])
     client.set_registered_model_alias(EXPERIMENT, ALIAS, version.version)
     return str(version.version)
 

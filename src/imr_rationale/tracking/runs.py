@@ -1,6 +1,5 @@
 """What runs are made of, and what is read back from them."""
 
-import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imr_rationale.errors import TrackingError
-from imr_rationale.learning.bundle import MANIFEST, MODEL_FILE, read_manifest
+from imr_rationale.learning.bundle import MODEL_FILE, read_manifest
 from imr_rationale.learning.evaluate import HEADLINES, Evaluation, name_figures
 from imr_rationale.learning.model import Config, RationaleModel
 from imr_rationale.records import ItemText
 from imr_rationale.review.artifacts import save_picture, write_evaluation, write_model, write_table
-from imr_rationale.review.card import CARD, format_card, write_card
+from imr_rationale.review.card import CARD, format_card, format_summary, write_card
 from imr_rationale.review.curves import draw_learning_curves
 from imr_rationale.review.items import ITEMS_FILE, read_items
 from imr_rationale.tracking.record import (
@@ -54,6 +53,10 @@ class TrainingFacts:
 
     Attributes
     ----------
+    home : Path
+        The folder that the model is published in.
+    example : ItemText
+        An input that the logged model shows.
     started : float
         Seconds since 1970.
     sources : tuple of DataSource
@@ -67,6 +70,8 @@ class TrainingFacts:
     """
 
     name: str
+    home: Path
+    example: ItemText
     started: float
     sources: tuple[DataSource, ...]
     digests: Mapping[str, str]
@@ -76,44 +81,36 @@ class TrainingFacts:
 
 
 def write_training_record(
-    folder: Path,
-    home: Path,
-    model: RationaleModel,
-    evaluations: Sequence[Evaluation],
-    facts: TrainingFacts,
-    example: ItemText,
+    folder: Path, model: RationaleModel, evaluations: Sequence[Evaluation], facts: TrainingFacts
 ) -> None:
-    """Write everything of a training run into `folder`.
+    """Write everything of a training run into `folder`, where the model is saved already.
 
-    Parameters
-    ----------
-    home : Path
-        The saved model's folder.
-    example : ItemText
-        An input that the logged model shows.
+    What cannot be made again comes first: a run whose pictures fail is still there to be uploaded.
     """
-    ended = time.time()
-    manifest = read_manifest(home)
+    manifest = read_manifest(folder / BUNDLE)
+    write_card(folder / BUNDLE, manifest, facts.name)
+    write_record(_make_training_record(folder, model, evaluations, facts), folder)
+    (folder / ARTIFACTS / CARD).write_text(format_card(manifest, facts.name), encoding="utf-8")
     for evaluation in evaluations:
         write_evaluation(evaluation, folder / ARTIFACTS / evaluation.name)
     write_model(model, folder / ARTIFACTS / "model_weights")
-    card = format_card(manifest, facts.name)
-    (folder / ARTIFACTS / CARD).write_text(card, encoding="utf-8")
-    (folder / BUNDLE).mkdir(exist_ok=True)
-    for name in (MANIFEST, MODEL_FILE):
-        shutil.copy2(home / name, folder / BUNDLE / name)
-    write_card(folder / BUNDLE, manifest)
+
+
+def _make_training_record(
+    folder: Path, model: RationaleModel, evaluations: Sequence[Evaluation], facts: TrainingFacts
+) -> RunRecord:
+    ended = time.time()
     figures = name_figures(evaluations)
     metrics = [*flatten_figures(figures), *(step for found in evaluations for step in list_steps(found))]
     for evaluation in evaluations:
         metrics += [MetricPoint(f"{evaluation.name}.{name}", size) for name, size in evaluation.sizes.items()]
     metrics += [
         MetricPoint("model.items_per_second", facts.speed),
-        MetricPoint("model.megabytes", (home / MODEL_FILE).stat().st_size / 1e6),
+        MetricPoint("model.megabytes", (folder / BUNDLE / MODEL_FILE).stat().st_size / 1e6),
         MetricPoint("train.seconds", ended - facts.started),
     ]
     splits = (source for found in evaluations for source in describe_sources(found, facts.digests[found.name]))
-    record = RunRecord(
+    return RunRecord(
         name=facts.name,
         started=round(facts.started * 1000),
         ended=round(ended * 1000),
@@ -121,12 +118,11 @@ def write_training_record(
         tags=_make_tags(facts, evaluations),
         metrics=tuple(metrics),
         sources=(*facts.sources, *splits),
-        description=f"{facts.note}\n\n{card}" if facts.note else card,
+        description=format_summary({point.name: point.value for point in metrics}, facts.name, facts.note),
         parent_id=facts.parent_id,
-        home=str(home.resolve()),
-        example=_describe_example(example),
+        home=str(facts.home.resolve()),
+        example=_describe_example(facts.example),
     )
-    write_record(record, folder)
 
 
 def _make_tags(facts: TrainingFacts, evaluations: Iterable[Evaluation]) -> dict[str, str]:
@@ -178,7 +174,7 @@ def add_evaluation(store: str, run: str, evaluation: Evaluation, digest: str) ->
     TrackingError
         The store cannot be reached, refuses, or has no such run.
     """
-    with connect(store) as mlflow, tempfile.TemporaryDirectory() as place:
+    with connect(store, must_exist=True) as mlflow, tempfile.TemporaryDirectory() as place:
         client = mlflow.MlflowClient()
         found = find_run(client, run)
         run_id = str(found.info.run_id)
@@ -188,7 +184,11 @@ def add_evaluation(store: str, run: str, evaluation: Evaluation, digest: str) ->
         sizes = (MetricPoint(f"{evaluation.name}.{name}", size) for name, size in evaluation.sizes.items())
         points = (*flatten_figures(name_figures([evaluation])), *sizes)
         log_metrics(client, run_id, points, round(time.time() * 1000))
-        if evaluation.name == "real" and found.data.tags.get(REAL_LETTERS) == "no":
+        tags = found.data.tags
+        metrics = client.get_run(run_id).data.metrics
+        summary = format_summary(metrics, found.info.run_name, tags.get("note", ""))
+        client.set_tag(run_id, "mlflow.note.content", summary)
+        if evaluation.name == "real" and tags.get(REAL_LETTERS) == "no":
             client.set_tag(run_id, REAL_LETTERS, "measured on")
         return run_id
 
@@ -201,7 +201,7 @@ def read_config(store: str, run: str) -> Config:
     TrackingError
         There is no such run, or it logged no whole configuration.
     """
-    with connect(store) as mlflow:
+    with connect(store, must_exist=True) as mlflow:
         found = find_run(mlflow.MlflowClient(), run)
     params = found.data.params
     kinds: dict[str, type] = {name: type(value) for name, value in Config().to_params().items()}

@@ -3,6 +3,7 @@
 Selection uses cross-validation on the corpus alone; what is held out and real letters are never looked at.
 """
 
+import hashlib
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from imr_rationale.errors import TrackingError
+from imr_rationale.language.rules import RULES_VERSION
 from imr_rationale.learning.evaluate import name_figures
 from imr_rationale.learning.model import Config
 from imr_rationale.learning.train import TrainingSet, cross_validate
@@ -73,14 +75,8 @@ class SearchPlan:
     @property
     def identity(self) -> dict[str, str]:
         """Tags by which a parent run is known again."""
-        config = self.config
-        folds = f"{config.n_splits} folds, seed {config.random_state}"
-        return {
-            "search": self.name,
-            "search.metric": self.metric,
-            "search.folds": folds,
-            "search.data": self.source.digest,
-        }
+        parts = (self.metric, self.config.to_params(), sorted(SPACE.items()), RULES_VERSION, self.source.digest)
+        return {"search": self.name, "search.plan": hashlib.sha256(repr(parts).encode()).hexdigest()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +115,7 @@ def search_config(
         done = _read_trials(client, plan, parent_id)
         study = _make_study(plan, done)
         n_resumed = len(done)
-        while len(done) < n_trials and not (done and seconds and time.monotonic() - begun > seconds):
+        while len(done) < n_trials and not (done and seconds is not None and time.monotonic() - begun > seconds):
             trial = study.ask(_make_distributions())
             progress(f"trial {len(done) + 1}/{n_trials}")
             config = replace(plan.config, **trial.params)
@@ -137,8 +133,8 @@ def search_config(
 
 @contextmanager
 def _open_parent(plan: SearchPlan, store: str) -> Iterator[tuple[Any, str]]:
-    """Give the parent run of this plan, the one begun earlier if there is one."""
-    with connect(store) as mlflow:
+    """Give the parent run of this plan, the one begun earlier if there is one, to one process at a time."""
+    with _lock_plan(plan), connect(store) as mlflow:
         client = mlflow.MlflowClient()
         experiment = open_experiment(client)
         wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in plan.identity.items())
@@ -146,6 +142,7 @@ def _open_parent(plan: SearchPlan, store: str) -> Iterator[tuple[Any, str]]:
         if known:
             parent_id = known[0].info.run_id
             client.update_run(parent_id, status="RUNNING")
+            _close_trials(client, known[0])
         else:
             tags = {**plan.identity, "note": plan.note, "real_letters": "no", **read_commit(), **_describe(plan)}
             parent_id = client.create_run(experiment, tags=tags, run_name=plan.name).info.run_id
@@ -155,6 +152,25 @@ def _open_parent(plan: SearchPlan, store: str) -> Iterator[tuple[Any, str]]:
         except BaseException:
             client.set_terminated(parent_id, "KILLED")
             raise
+
+
+@contextmanager
+def _lock_plan(plan: SearchPlan) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    name = f"imr-search-{plan.identity['search.plan'][:16]}-{plan.name}.lock"
+    try:
+        with FileLock(Path(tempfile.gettempdir()) / name, timeout=0):
+            yield
+    except Timeout as error:
+        raise TrackingError(f"the search {plan.name} is already running on this machine") from error
+
+
+def _close_trials(client: Any, parent: Any) -> None:
+    """Mark as failed the trial that was being logged when an earlier start was cut off."""
+    wanted = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}' and attributes.status = 'RUNNING'"
+    for run in client.search_runs([parent.info.experiment_id], wanted):
+        client.set_terminated(run.info.run_id, "FAILED")
 
 
 def _describe(plan: SearchPlan) -> dict[str, str]:

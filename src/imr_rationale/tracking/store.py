@@ -1,8 +1,10 @@
 """The tracking store: where it is, how to reach it, how to find a run in it."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from imr_rationale.errors import TrackingError
@@ -12,6 +14,7 @@ __all__ = [
     "ALIAS",
     "DEFAULT_STORE",
     "EXPERIMENT",
+    "UNKNOWN",
     "connect",
     "find_run",
     "find_run_id",
@@ -24,21 +27,32 @@ EXPERIMENT = "imr-rationale"
 #: alias of the registered model's version in use
 ALIAS = "champion"
 DEFAULT_STORE = "sqlite:///mlflow.db"
+VARIABLE = "MLFLOW_TRACKING_URI"
 #: a server that answers nothing fails a run's tracking after about two minutes, not after mlflow's quarter of an hour
 PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "30", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 FILE = "sqlite:///"
 #: seconds to wait for another process that makes the tables of a store, which takes it some ten
 PATIENCE_WITH_FILE = 120
 
+# "637cf3b", "637cf3bff56d4c048da8e69c53c06605"
+RUN_ID_RE = re.compile(r"[0-9a-f]{4,32}")
+#: how a store says that it does not know an alias
+UNKNOWN = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
+
 
 def resolve_store(option: str | None) -> str:
     """Give the tracking store: the option, else MLFLOW_TRACKING_URI, else a file in the working folder."""
-    return option or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE
+    return option or os.environ.get(VARIABLE) or DEFAULT_STORE
 
 
 @contextmanager
-def connect(store: str) -> Iterator[Any]:
-    """Import mlflow without telemetry, pointed at `store`.
+def connect(store: str, *, must_exist: bool = False) -> Iterator[Any]:
+    """Import mlflow without telemetry, pointed at `store` until the end of the block.
+
+    Parameters
+    ----------
+    must_exist : bool
+        Refuse a store in a file that is not there, rather than make it.
 
     Raises
     ------
@@ -53,6 +67,8 @@ def connect(store: str) -> Iterator[Any]:
     }
     for name, value in settings.items():
         os.environ.setdefault(name, value)
+    if must_exist and store.startswith(FILE) and not Path(store.removeprefix(FILE)).is_file():
+        raise TrackingError(f"{store}: no such store; 'imr train' makes one")
     import logging
     import warnings
 
@@ -64,13 +80,28 @@ def connect(store: str) -> Iterator[Any]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=UserWarning, module=r"mlflow\.")
-            mlflow.set_tracking_uri(store)
-            mlflow.set_registry_uri(store)
-            if store.startswith(FILE):
-                _make_tables(mlflow, store)
-            yield mlflow
-    except (mlflow.exceptions.MlflowException, SQLAlchemyError, OSError) as error:
+            with _use(mlflow, store):
+                if store.startswith(FILE):
+                    _make_tables(mlflow, store)
+                yield mlflow
+    except (mlflow.exceptions.MlflowException, SQLAlchemyError, OSError, ImportError) as error:
         raise TrackingError(f"{store}: {_first_line(error)}") from error
+
+
+@contextmanager
+def _use(mlflow: Any, store: str) -> Iterator[None]:
+    """Point mlflow at `store`, and back at the end to where the caller had it."""
+    variable = os.environ.get(VARIABLE)
+    before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+    mlflow.set_tracking_uri(store)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
+        if variable is None:
+            os.environ.pop(VARIABLE, None)
+        else:
+            os.environ[VARIABLE] = variable
 
 
 def _make_tables(mlflow: Any, store: str) -> None:
@@ -106,21 +137,41 @@ def open_experiment(client: Any) -> str:
 
 
 def find_run(client: Any, name: str) -> Any:
-    """Give the run that `name` means: an id or the beginning of it, a run's name (the latest of it), or "champion".
+    """Give the run that `name` means: "champion", a run's name (the latest of it), an id or the beginning of it.
 
     Raises
     ------
     TrackingError
         There is no such run, or several ids begin so.
     """
-    if name == ALIAS:
+    return _find_champion(client, name) or _find_named(client, name) or _find_begun(client, name)
+
+
+def _find_champion(client: Any, name: str) -> Any:
+    from mlflow.exceptions import MlflowException
+
+    if name != ALIAS:
+        return None
+    try:
         return client.get_run(client.get_model_version_by_alias(EXPERIMENT, ALIAS).run_id)
+    except MlflowException as error:
+        if error.error_code in UNKNOWN:
+            return None
+        raise
+
+
+def _find_named(client: Any, name: str) -> Any:
     found = client.get_experiment_by_name(EXPERIMENT)
-    runs = client.search_runs([found.experiment_id], max_results=5000) if found else []
-    named = [run for run in runs if run.info.run_id == name] or [run for run in runs if run.info.run_name == name]
-    begun = [run for run in runs if run.info.run_id.startswith(name)] if name else []
-    if named:
-        return named[0]
+    if found is None or "'" in name:
+        return None
+    runs = client.search_runs([found.experiment_id], f"attributes.run_name = '{name}'", max_results=1)
+    return runs[0] if runs else None
+
+
+def _find_begun(client: Any, name: str) -> Any:
+    found = client.get_experiment_by_name(EXPERIMENT)
+    runs = client.search_runs([found.experiment_id], max_results=5000) if found and RUN_ID_RE.fullmatch(name) else []
+    begun = [run for run in runs if run.info.run_id.startswith(name)]
     if len(begun) == 1:
         return begun[0]
     reason = f"{len(begun)} runs begin with" if begun else "no run"
@@ -135,5 +186,5 @@ def find_run_id(store: str, name: str) -> str:
     TrackingError
         The store cannot be reached, or has no such run.
     """
-    with connect(store) as mlflow:
+    with connect(store, must_exist=True) as mlflow:
         return str(find_run(mlflow.MlflowClient(), name).info.run_id)

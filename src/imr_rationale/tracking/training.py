@@ -1,23 +1,24 @@
 """A whole training run: read, train, measure, save, record, upload."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imr_rationale.errors import TrackingError
-from imr_rationale.learning.bundle import read_manifest, save_bundle
+from imr_rationale.errors import ImrError, TrackingError
+from imr_rationale.learning.bundle import publish_bundle, read_manifest, save_bundle
 from imr_rationale.learning.corpus import AnnotatedLetter, digest_files, read_corpus
 from imr_rationale.learning.evaluate import Evaluation, name_figures
 from imr_rationale.learning.measure import GoldSet, measure_model, read_gold_folder
-from imr_rationale.learning.model import Config
+from imr_rationale.learning.model import Config, RationaleModel
 from imr_rationale.learning.speed import N_TEXTS, measure_speeds
 from imr_rationale.learning.standoff import join_letters, read_annotations
 from imr_rationale.learning.train import TrainingSet, make_training_set, train_model
 from imr_rationale.review.card import write_card
-from imr_rationale.tracking.record import TRAINING, DataSource, list_records
+from imr_rationale.tracking.record import BUNDLE, TRAINING, DataSource, list_records
 from imr_rationale.tracking.runs import TrainingFacts, write_training_record
-from imr_rationale.tracking.upload import upload_record
+from imr_rationale.tracking.store import resolve_store
+from imr_rationale.tracking.upload import lock_record, upload_record
 
 __all__ = [
     "TrainingInputs",
@@ -46,11 +47,19 @@ class TrainingInputs:
 
 @dataclass(frozen=True, slots=True)
 class TrainingOutcome:
-    """What came of a run: its figures, and the run's id or why it was not tracked and where it waits."""
+    """What came of a run: its figures, and the run's id or why it was not tracked and where it waits.
+
+    Attributes
+    ----------
+    seconds, tracking_seconds : float
+        The whole run, and what pictures, tables and the tracking store took of it.
+    """
 
     evaluations: tuple[Evaluation, ...]
     run_id: str | None
-    failure: TrackingError | None = None
+    failure: ImrError | None
+    seconds: float
+    tracking_seconds: float
 
 
 def read_inputs(
@@ -115,29 +124,40 @@ def run_training(
         measured = measure_model(result.model, inputs.unseen, data, n_bootstrap=config.n_bootstrap, progress=progress)
         evaluations = (*evaluations, measured)
     progress("save model")
+    record = make_place(output)
+    with lock_record(record):
+        _save_model(result.model, evaluations, inputs, record / BUNDLE, output)
+        (speed,) = measure_speeds([result.model], data.texts[:N_TEXTS])
+        facts = TrainingFacts(
+            output.name, output, data.texts[0], started, inputs.sources, inputs.digests, speed, note, parent_id
+        )
+        progress("pictures and tables")
+        trained = time.time()
+        write_training_record(record, result.model, evaluations, facts)
+        progress("track run")
+        run_id = failure = None
+        try:
+            run_id = track(record, store, output)
+        except ImrError as error:
+            failure = error
+    ended = time.time()
+    return TrainingOutcome(evaluations, run_id, failure, ended - started, ended - trained)
+
+
+def _save_model(
+    model: RationaleModel, evaluations: Sequence[Evaluation], inputs: TrainingInputs, bundle: Path, output: Path
+) -> None:
+    """Save the model into the run's record, and publish it in `output`."""
     learned_from = [{"name": source.name, "sha256": source.digest} for source in inputs.sources]
     sizes = {evaluation.name: evaluation.sizes for evaluation in evaluations}
-    save_bundle(
-        result.model,
-        output,
-        data={"learned_from": learned_from, "measured": sizes},
-        figures=name_figures(evaluations),
-    )
+    learned = {"learned_from": learned_from, "measured": sizes}
+    save_bundle(model, bundle, data=learned, figures=name_figures(evaluations))
+    publish_bundle(bundle, output)
     write_card(output, read_manifest(output))
-    (speed,) = measure_speeds([result.model], data.texts[:N_TEXTS])
-    facts = TrainingFacts(output.name, started, inputs.sources, inputs.digests, speed, note, parent_id)
-    progress("pictures and tables")
-    record = make_place(output)
-    write_training_record(record, output, result.model, evaluations, facts, data.texts[0])
-    progress("track run")
-    try:
-        return TrainingOutcome(evaluations, track(record, store))
-    except TrackingError as error:
-        return TrainingOutcome(evaluations, None, error)
 
 
-def track(record: Path, store: str) -> str:
-    """Upload a record; gives the run's id.
+def track(record: Path, store: str, output: Path) -> str:
+    """Upload a record that waits beside `output`; gives the run's id.
 
     Raises
     ------
@@ -147,9 +167,9 @@ def track(record: Path, store: str) -> str:
     try:
         return upload_record(record, store)
     except TrackingError as error:
-        raise TrackingError(
-            f"{error}; nothing is lost, the run waits in {record}: imr train --resume-tracking"
-        ) from error
+        again = f"imr train --resume-tracking -o {output}"
+        again += f" --tracking-uri {store}" if store != resolve_store(None) else ""
+        raise TrackingError(f"{error}; nothing is lost, the run waits in {record}: {again}") from error
 
 
 def make_place(output: Path) -> Path:
@@ -161,12 +181,16 @@ def make_place(output: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix=f"{time.strftime('%Y%m%dT%H%M%S')}-{output.name}-", dir=waiting))
 
 
-def resume_tracking(output: Path, store: str) -> list[str]:
-    """Upload every run that waits beside `output`, the oldest first; gives the runs' ids.
+def resume_tracking(output: Path, store: str) -> Iterator[str | TrackingError]:
+    """Upload every run that waits beside `output`, the oldest first.
 
-    Raises
+    Yields
     ------
-    TrackingError
-        The store cannot be reached or refuses; what was not uploaded still waits.
+    str or TrackingError
+        The run's id, or why it still waits; the others are uploaded all the same.
     """
-    return [upload_record(folder, store) for folder in list_records(output.parent / UNTRACKED)]
+    for folder in list_records(output.parent / UNTRACKED):
+        try:
+            yield upload_record(folder, store)
+        except TrackingError as error:
+            yield error

@@ -1,12 +1,11 @@
 """Upload a record: parameters, data sets, artifacts, model, metrics, in this order; what is there already is left."""
 
 import shutil
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from imr_rationale.errors import ModelError
+from imr_rationale.errors import ModelError, TrackingError
 from imr_rationale.labels import OUTCOME_TASKS
 from imr_rationale.learning.bundle import read_manifest, record_run
 from imr_rationale.review.card import write_card
@@ -21,13 +20,13 @@ from imr_rationale.tracking.record import (
 )
 from imr_rationale.tracking.store import connect, open_experiment
 
-__all__ = ["log_files", "log_metrics", "log_sources", "upload_record"]
+__all__ = ["LONGEST", "lock_record", "log_files", "log_metrics", "log_sources", "upload_record"]
 
 #: the packages that a logged model needs beside this one
 REQUIREMENTS = ("imr-rationale",)
 #: metrics that a store takes in one request
 BATCH = 1000
-#: characters that a store takes of a parameter or a tag
+#: characters that every store takes of a parameter or a tag
 LONGEST = 5000
 
 
@@ -45,7 +44,7 @@ def upload_record(folder: Path, store: str) -> str:
         The store cannot be reached or refuses; the record stays.
     """
     record = read_record(folder)
-    with connect(store) as mlflow:
+    with lock_record(folder), connect(store) as mlflow:
         client = mlflow.MlflowClient()
         record = _open_run(client, record, folder)
         run_id = str(record.run_id)
@@ -55,16 +54,36 @@ def upload_record(folder: Path, store: str) -> str:
             record = _log_model(mlflow, record, folder)
         log_metrics(client, run_id, record.metrics, record.ended, record.model_id)
         client.set_terminated(run_id, status="FINISHED", end_time=record.ended)
-    shutil.rmtree(folder)
-    if not any(folder.parent.iterdir()):
-        folder.parent.rmdir()
+        shutil.rmtree(folder)
+        _find_lock(folder).unlink(missing_ok=True)
     return run_id
+
+
+def _find_lock(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.lock")
+
+
+def lock_record(folder: Path) -> Any:
+    """Give the lock that says that this process has a record in hand; held already, it is had again.
+
+    Raises
+    ------
+    TrackingError
+        Another process has it.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(_find_lock(folder), is_singleton=True)
+    try:
+        return lock.acquire(timeout=0)
+    except Timeout as error:
+        raise TrackingError(f"{folder}: another process has this run in hand") from error
 
 
 def _open_run(client: Any, record: RunRecord, folder: Path) -> RunRecord:
     """Open the record's run, or find the one that an earlier try opened, and note its id."""
     if record.run_id is None or not _has_run(client, record.run_id):
-        tags = {**_describe_origin(record), **record.tags}
+        tags = {name: value[:LONGEST] for name, value in {**_describe_origin(record), **record.tags}.items()}
         experiment = open_experiment(client)
         run = client.create_run(experiment, start_time=record.started, tags=tags, run_name=record.name)
         record = replace(record, run_id=run.info.run_id, model_id=None)
@@ -134,9 +153,9 @@ def log_files(client: Any, run_id: str, folder: Path, into: str | None = None) -
     known = json.loads(client.get_run(run_id).data.tags.get("mlflow.loggedArtifacts", "[]"))
     paths = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.json"))]
     tables = [{"path": f"{into}/{path}" if into else path, "type": "table"} for path in paths]
-    added = [table for table in tables if table not in known]
-    if added:
-        client.set_tag(run_id, "mlflow.loggedArtifacts", json.dumps(known + added))
+    told = json.dumps(known + [table for table in tables if table not in known])
+    if len(told) <= LONGEST:  # the artifacts are there all the same, shown as text
+        client.set_tag(run_id, "mlflow.loggedArtifacts", told)
 
 
 def log_metrics(
@@ -155,22 +174,32 @@ def _log_model(mlflow: Any, record: RunRecord, folder: Path) -> RunRecord:
     bundle = folder / BUNDLE
     for place in (bundle, *_find_home(record, bundle)):
         record_run(place, str(record.run_id))
-        write_card(place, read_manifest(place))
+        write_card(place, read_manifest(place), record.name)
     if record.model_id is not None:
         return record
+    import pandas as pd
+
+    client = mlflow.MlflowClient()
+    for model in _list_models(client, record):  # of a try that was cut off
+        client.delete_logged_model(model.model_id)
     with mlflow.start_run(run_id=record.run_id):
-        inputs, outputs = _make_example(record.example)
         info = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(Path(__file__).with_name("pyfunc.py")),
             artifacts={"bundle": str(bundle)},
-            signature=mlflow.models.infer_signature(inputs, outputs),
-            input_example=inputs,
+            signature=_make_signature(mlflow),
+            input_example=pd.DataFrame([dict(record.example)]),
             pip_requirements=list(REQUIREMENTS),
         )
         record = replace(record, model_id=info.model_id)
         write_record(record, folder)
+    client.update_run(record.run_id, status="RUNNING")
     return record
+
+
+def _list_models(client: Any, record: RunRecord) -> list[Any]:
+    experiment = client.get_run(record.run_id).info.experiment_id
+    return list(client.search_logged_models([experiment], filter_string=f"source_run_id = '{record.run_id}'"))
 
 
 def _find_home(record: RunRecord, bundle: Path) -> list[Path]:
@@ -183,8 +212,20 @@ def _find_home(record: RunRecord, bundle: Path) -> list[Path]:
     return [home] if same else []
 
 
-def _make_example(example: Mapping[str, str]) -> tuple[Any, Any]:
-    import pandas as pd
+def _make_signature(mlflow: Any) -> Any:
+    """Give the columns in, of which only the rationale must be there, and the columns out."""
+    from mlflow.types import ColSpec, Schema
 
-    outputs = {"reasons": "", "primary_reason": "", **{f"{task}_probability": 0.5 for task in OUTCOME_TASKS}}
-    return pd.DataFrame([dict(example)]), pd.DataFrame([outputs])
+    optional = ("treatment", "summary", "claims_administrator_guideline")
+    probabilities = (f"{task}_probability" for task in OUTCOME_TASKS)
+    return mlflow.models.ModelSignature(
+        inputs=Schema(
+            [ColSpec("string", "rationale"), *(ColSpec("string", name, required=False) for name in optional)]
+        ),
+        outputs=Schema(
+            [
+                *(ColSpec("string", name) for name in ("reasons", "primary_reason")),
+                *(ColSpec("double", name, required=False) for name in probabilities),
+            ]
+        ),
+    )
