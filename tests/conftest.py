@@ -1,8 +1,12 @@
 """Fixtures: invented letters, and one tiny model a session."""
 
 import os
-from collections.abc import Callable
+import subprocess
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
 from click.testing import CliRunner
@@ -14,6 +18,7 @@ from imr_rationale.learning.evaluate import name_figures
 from imr_rationale.learning.model import Config, RationaleModel
 from imr_rationale.learning.render import render_markdown
 from imr_rationale.learning.train import TrainingResult, TrainingSet, make_training_set, train_model
+from imr_rationale.tracking.server import make_command
 
 TINY = Config(n_splits=2, n_bootstrap=40)
 ROOT = Path(__file__).parents[1]
@@ -131,3 +136,39 @@ def trained(
         patch.chdir(folder)
         out, _ = run("train", "-o", "model", *args)
     return folder, store, out
+
+
+def find_port() -> int:
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def serve(store: str, folder: Path) -> Iterator[str]:
+    """Run the server of `imr ui` with its files in `folder`; gives its address."""
+    port = find_port()
+    command, environment = make_command(store, port=port)
+    with (folder / "server.log").open("w") as log:
+        process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)
+        try:
+            wait_for(f"http://127.0.0.1:{port}", process)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def wait_for(address: str, process: "subprocess.Popen[bytes]") -> None:
+    begun = monotonic()
+    while monotonic() - begun < 120:
+        assert process.poll() is None, "the server stopped"
+        try:
+            with urllib.request.urlopen(f"{address}/health") as answer:  # noqa: S310
+                if answer.status == 200:
+                    return
+        except OSError:
+            sleep(0.5)
+    raise AssertionError("the server does not answer")

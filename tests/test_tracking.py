@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from conftest import run
+from conftest import run, serve
 from imr_rationale.errors import TrackingError
 from imr_rationale.learning.bundle import read_manifest
 from imr_rationale.learning.evaluate import HEADLINES, EvaluatedItem, Evaluation, evaluate_predictions
@@ -406,6 +406,23 @@ def test_two_uploads_at_once_leave_a_whole_store(make_record: Any, tmp_path: Pat
         assert f"corpus_cv/{EACH.split()[0]}" in set(list_artifacts(client, run_id))
 
 
+def test_a_remote_server_does_all_of_it(make_record: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [make_record(name, of=slice(0, 30)) for name in ("one", "other")]
+    (tmp_path / "far").mkdir()
+    with serve(f"sqlite:///{tmp_path}/far/store.db", tmp_path / "far") as address:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        ids = [upload_record(record, resolve_store(None)) for record in records]
+        client = read_store(address)
+        assert client.get_run(ids[0]).info.artifact_uri.startswith("mlflow-artifacts:")
+        out, _ = run("compare", "one", "other", "--bootstrap", 10)
+        assert "corpus_cv, 30 items" in out
+        out, _ = run("promote", "one")
+        assert "version 1 is models:/imr-rationale@champion" in out
+        assert load_model("models:/imr-rationale@champion").manifest["run_id"] == ids[0]
+        out, _ = run("ui")
+        assert out.startswith(f"{address}/#/experiments/")
+
+
 # ---------------------------------------------------------------- finding, comparing, promoting
 
 
@@ -415,7 +432,7 @@ def test_find_run_takes_ids_beginnings_and_names(store: str) -> None:
     assert find_run(client, ids[0]).info.run_id == ids[0]
     assert find_run(client, ids[0][:12]).info.run_id == ids[0]
     assert find_run(client, "twice").info.run_id in ids
-    for name in ("nothing", ""):
+    for name in ("nothing", "", "@champion", "john's", ids[0][:2]):
         with pytest.raises(TrackingError, match="no run"):
             find_run(client, name)
 
@@ -504,7 +521,7 @@ def test_promote_moves_the_champion_only_through_the_gate(
     assert client.get_run(worse).data.tags["promotion"] == "version 2, forced: to see it work"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
     assert load_model("models:/imr-rationale@champion").manifest["run_id"] == worse
-    assert find_run(client, "champion").info.run_id == worse
+    assert find_run(client, "@champion").info.run_id == worse
 
 
 def test_promote_refuses_an_altered_bundle_even_by_force(make_record: Any, store: str, tmp_path: Path) -> None:

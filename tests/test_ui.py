@@ -2,19 +2,16 @@
 
 import os
 import shutil
-import subprocess
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 import pytest
 
-from conftest import ROOT, run
+from conftest import ROOT, run, serve
 from imr_rationale.learning.model import Config
 from imr_rationale.tracking.search import SearchPlan, search_config
-from imr_rationale.tracking.server import find_runs_address, make_command
+from imr_rationale.tracking.server import find_runs_address
 from imr_rationale.tracking.store import connect, find_run
 from imr_rationale.tracking.training import read_inputs
 
@@ -48,14 +45,6 @@ def find_browser() -> str:
     return found
 
 
-def find_port() -> int:
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def reviewed(trained: tuple[Path, str, str]) -> tuple[Path, str]:
     """Two training runs, the second on less, a search, and a champion; gives the folder and the store."""
@@ -80,30 +69,8 @@ def reviewed(trained: tuple[Path, str, str]) -> tuple[Path, str]:
 def server(reviewed: tuple[Path, str]) -> Iterator[tuple[str, str]]:
     """The server of `imr ui`; gives its address and that of the runs."""
     folder, store = reviewed
-    port = find_port()
-    command, environment = make_command(store, port=port)
-    with (folder / "server.log").open("w") as log:
-        process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)
-        address = f"http://127.0.0.1:{port}"
-        try:
-            wait_for(address, process)
-            yield address, find_runs_address(store, port=port)
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
-
-
-def wait_for(address: str, process: "subprocess.Popen[bytes]") -> None:
-    begun = monotonic()
-    while monotonic() - begun < 120:
-        assert process.poll() is None, "the server stopped"
-        try:
-            with urllib.request.urlopen(f"{address}/health") as answer:  # noqa: S310
-                if answer.status == 200:
-                    return
-        except OSError:
-            sleep(0.5)
-    raise AssertionError("the server does not answer")
+    with serve(store, folder) as address:
+        yield address, find_runs_address(store, port=int(address.rpartition(":")[2]))
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,9 @@
 """Look at models, runs and rules: evaluate, compare, promote, rules, ui."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +18,10 @@ from imr_rationale.cli.options import (
     print_headlines,
     say,
 )
+
+if TYPE_CHECKING:
+    from imr_rationale.learning.bootstrap import Figure
+    from imr_rationale.learning.evaluate import Evaluation
 
 __all__ = ["COMMANDS"]
 
@@ -51,15 +57,9 @@ def evaluate(
     GOLD is a folder of annotated files in the corpus' format, or JSON Lines with one or more annotators an item beside
     the folder of their LETTERS.
     """
-    import json
-    from dataclasses import asdict
-
-    from imr_rationale.learning.bundle import find_champion, read_manifest, record_figures
     from imr_rationale.learning.corpus import read_corpus
-    from imr_rationale.learning.evaluate import name_figures
     from imr_rationale.learning.measure import compare_models, digest_gold, measure_model, open_gold
     from imr_rationale.learning.train import make_training_set
-    from imr_rationale.review.card import write_card
     from imr_rationale.serving.predict import load_model
     from imr_rationale.tracking.runs import add_evaluation
     from imr_rationale.tracking.store import find_run_id, resolve_store
@@ -77,29 +77,44 @@ def evaluate(
         say(f"imr: {problem}")
     say("language pipeline")
     evaluation = measure_model(fitted, gold_set, make_training_set(read_corpus(corpus)), progress=say)
-    figures = name_figures([evaluation])
     if record:
-        folder = find_champion() if model is None else Path(model)
-        record_figures(folder, gold_set.name, figures, **gold_set.sizes)
-        write_card(folder, read_manifest(folder))
+        _record(evaluation, model)
     if run_id:
         say("pictures and tables")
         add_evaluation(store, run_id, evaluation, digest_gold(gold))
     compared = compare_models(fitted, other, gold_set) if other is not None else {}
     if as_json:
-        figures |= {f"{gold_set.name}.{name}.difference": figure for name, figure in compared.items()}
-        click.echo(json.dumps({name: asdict(figure) for name, figure in figures.items()}, indent=1))
+        _print_json(evaluation, compared)
         return
     sizes = gold_set.sizes
     about = f"{gold}, {sizes['n_items']} distinct rationales of {sizes['n_letters']} letters"
-    print_headlines(figures, gold_set.name, about)
+    print_headlines({f"{gold_set.name}.{name}": f for name, f in evaluation.figures.items()}, gold_set.name, about)
     if compared:
         print_differences(compared, f"difference to {against}")
     if run_id:
         click.echo(f"\nrun       {run_id} in {store}")
 
 
-RUN_HELP = "A RUN is a run's id or the beginning of it, a run's name, or 'champion'."
+def _record(evaluation: "Evaluation", model: str | None) -> None:
+    """Write the figures into a model's manifest and card."""
+    from imr_rationale.learning.bundle import find_champion, read_manifest, record_figures
+    from imr_rationale.learning.evaluate import name_figures
+    from imr_rationale.review.card import write_card
+
+    folder = find_champion() if model is None else Path(model)
+    record_figures(folder, evaluation.name, name_figures([evaluation]), **evaluation.sizes)
+    write_card(folder, read_manifest(folder))
+
+
+def _print_json(evaluation: "Evaluation", compared: "Mapping[str, Figure]") -> None:
+    import json
+    from dataclasses import asdict
+
+    figures = {**evaluation.figures, **{f"{name}.difference": figure for name, figure in compared.items()}}
+    click.echo(json.dumps({f"{evaluation.name}.{name}": asdict(f) for name, f in figures.items()}, indent=1))
+
+
+RUN_HELP = "A RUN is a run's id or the beginning of it, a run's name, or @champion."
 
 
 @click.command(epilog=RUN_HELP)

@@ -137,7 +137,7 @@ def open_experiment(client: Any) -> str:
 
 
 def find_run(client: Any, name: str) -> Any:
-    """Give the run that `name` means: "champion", a run's name (the latest of it), an id or the beginning of it.
+    """Give the run that `name` means: "@champion", a run's name (the latest of it), an id or the beginning of it.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def find_run(client: Any, name: str) -> Any:
 def _find_champion(client: Any, name: str) -> Any:
     from mlflow.exceptions import MlflowException
 
-    if name != ALIAS:
+    if name != f"@{ALIAS}":
         return None
     try:
         return client.get_run(client.get_model_version_by_alias(EXPERIMENT, ALIAS).run_id)
