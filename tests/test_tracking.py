@@ -274,6 +274,14 @@ def test_train_keeps_model_and_run_when_tracking_fails(
     assert err == "imr: no run waits beside models/m\n"
 
 
+def test_train_says_before_training_that_it_cannot_save(trained: tuple[Path, str, str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    args = ("--corpus", trained[0] / "corpus", "--heldout", trained[0] / "heldout", "--tracking-uri", trained[1])
+    _, err = run("train", *args, "-o", tmp_path / "file" / "model", code=1)
+    assert err.splitlines()[-1].startswith(f"imr: {tmp_path}/file/model: ")
+    assert "fold 1" not in err
+
+
 @pytest.mark.parametrize("broken", ["log_artifacts", "log_batch", "set_terminated"])
 def test_an_upload_that_was_cut_off_goes_on_in_its_run(
     broken: str, make_record: Any, store: str, monkeypatch: pytest.MonkeyPatch

@@ -17,6 +17,7 @@ from imr_rationale.cli.options import (
     format_value,
     one_line_errors,
     print_headlines,
+    say,
 )
 
 if TYPE_CHECKING:
@@ -241,8 +242,12 @@ def search(
     config = Config(random_state=seed, n_splits=folds, n_bootstrap=bootstrap)
     plan = SearchPlan(name, metric, config, inputs.sources[0], note)
     seconds = None if minutes is None else minutes * 60
-    with Steps(total=trials) as step:
-        found = search_config(plan, inputs.data, store, n_trials=trials, seconds=seconds, progress=step)
+    try:
+        with Steps(total=trials) as step:
+            found = search_config(plan, inputs.data, store, n_trials=trials, seconds=seconds, progress=step)
+    except KeyboardInterrupt:
+        say("the same command goes on after the last trial that was logged")
+        raise
     _print_trials(found.trials, metric)
     whole = Config()
     chosen = replace(found.best, n_splits=whole.n_splits, n_bootstrap=whole.n_bootstrap)

@@ -196,7 +196,8 @@ def _note_promotion(client: Any, run_id: str, bars: list[Bar], version: str | No
 
     failed = [bar.name for bar in bars if not bar.passed]
     told = f"version {version}" if version else f"refused: {', '.join(failed)}"
-    client.set_tag(run_id, "promotion", f"{told}, forced: {force}" if version and failed else told)
+    told = f"{told}, forced: {force}" if version and failed else told
+    client.set_tag(run_id, "promotion", told[:LONGEST])
     rows = [{"bar": bar.name, "cleared": "yes" if bar.passed else "no", "found": bar.text} for bar in bars]
     with tempfile.TemporaryDirectory() as place:
         write_table(pd.DataFrame(rows), Path(place) / f"bars_{time.strftime('%Y%m%dT%H%M%S')}.json")

@@ -29,7 +29,7 @@ from imr_rationale.tracking.record import (
     write_record,
 )
 from imr_rationale.tracking.store import connect, find_run
-from imr_rationale.tracking.upload import log_files, log_metrics, log_sources
+from imr_rationale.tracking.upload import LONGEST, log_files, log_metrics, log_sources
 
 if TYPE_CHECKING:
     from imr_rationale.learning.curve import CurvePoint
@@ -187,7 +187,7 @@ def add_evaluation(store: str, run: str, evaluation: Evaluation, digest: str) ->
         tags = found.data.tags
         metrics = client.get_run(run_id).data.metrics
         summary = format_summary(metrics, found.info.run_name, tags.get("note", ""))
-        client.set_tag(run_id, "mlflow.note.content", summary)
+        client.set_tag(run_id, "mlflow.note.content", summary[:LONGEST])
         if evaluation.name == "real" and tags.get(REAL_LETTERS) == "no":
             client.set_tag(run_id, REAL_LETTERS, "measured on")
         return run_id

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imr_rationale.errors import ImrError, TrackingError
+from imr_rationale.errors import ImrError, ModelError, TrackingError
 from imr_rationale.learning.bundle import publish_bundle, read_manifest, save_bundle
 from imr_rationale.learning.corpus import AnnotatedLetter, digest_files, read_corpus
 from imr_rationale.learning.evaluate import Evaluation, name_figures
@@ -114,10 +114,11 @@ def run_training(
     AnnotationError
         There is too little to learn from.
     ModelError
-        The model cannot be saved.
+        The model cannot be saved; told before the training where the folder cannot be made.
     """
     started = time.time()
     data = inputs.data
+    _make_folder(output)  # said before minutes of training
     result = train_model(data, config, progress=progress)
     evaluations = result.evaluations
     if inputs.unseen is not None:
@@ -142,6 +143,15 @@ def run_training(
             failure = error
     ended = time.time()
     return TrainingOutcome(evaluations, run_id, failure, ended - started, ended - trained)
+
+
+def _make_folder(folder: Path) -> Path:
+    """Make a folder, or say in one line why it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ModelError(f"{folder}: {error.strerror or error}") from error
+    return folder
 
 
 def _save_model(
@@ -176,9 +186,8 @@ def make_place(output: Path) -> Path:
     """Give a folder of its own for a record, also when another run writes to the same output."""
     import tempfile
 
-    waiting = output.parent / UNTRACKED
-    waiting.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix=f"{time.strftime('%Y%m%dT%H%M%S')}-{output.name}-", dir=waiting))
+    prefix = f"{time.strftime('%Y%m%dT%H%M%S')}-{output.name}-"
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=_make_folder(output.parent / UNTRACKED)))
 
 
 def resume_tracking(output: Path, store: str) -> Iterator[str | TrackingError]:
