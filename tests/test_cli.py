@@ -1,6 +1,7 @@
 """The command as a person meets it."""
 
 import json
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -114,13 +115,14 @@ def test_evaluate_prints_and_records_figures(
             annotators = {"A": {"primary": item.primary, "sentences": sentences}}
             row = {"letter": letter.id, "item": item.number, "outcome": item.outcome, "annotators": annotators}
             file.write(json.dumps(row) + "\n")
-    args = ("evaluate", gold, "--letters", tmp_path, "--corpus", folder / "corpus", "--model", folder / "model")
+    shutil.copytree(folder / "model", tmp_path / "model")
+    args = ("evaluate", gold, "--letters", tmp_path, "--corpus", folder / "corpus", "--model", tmp_path / "model")
     out, _ = run(*args)
     assert f"{len(letter.items)} distinct rationales of 1 letters" in out
     out, _ = run(*args, "--json", "--record")
     figures = json.loads(out)
     assert figures["real.verdict_flags.accuracy"]["value"] > 0.5
-    recorded = json.loads((folder / "model" / "manifest.json").read_text())
+    recorded = json.loads((tmp_path / "model" / "manifest.json").read_text())
     assert recorded["figures"]["real.reasons.micro_f1"]["value"] == pytest.approx(
         figures["real.reasons.micro_f1"]["value"], abs=1e-6
     )
