@@ -1,6 +1,5 @@
 """Look at models, runs and rules: evaluate, compare, promote, rules, ui."""
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -228,7 +227,7 @@ def ui(port: int, tracking_uri: str | None) -> None:
         click.echo(address)
         return
     say(f"{store}, in some seconds on\n  {address}\nstop with Ctrl-C")
-    sys.exit(serve_ui(store, port=port))
+    serve_ui(store, port=port)
 
 
 COMMANDS = (evaluate, compare, promote, rules, ui)

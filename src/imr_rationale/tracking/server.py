@@ -1,8 +1,8 @@
 """The tracking UI, on this machine alone."""
 
 import os
-import subprocess
 import sys
+from typing import NoReturn
 
 from imr_rationale.tracking.store import connect, open_experiment
 from imr_rationale.tracking.views import find_address
@@ -38,7 +38,9 @@ def make_command(store: str, *, port: int) -> tuple[list[str], dict[str, str]]:
     return command, {**os.environ, **SETTINGS}
 
 
-def serve_ui(store: str, *, port: int) -> int:
-    """Serve the review UI on 127.0.0.1 until it is stopped; gives its exit code."""
+def serve_ui(store: str, *, port: int) -> NoReturn:
+    """Become the server of the review UI on 127.0.0.1: what was imported so far gives its memory back."""
     command, environment = make_command(store, port=port)
-    return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(command[0], command, environment)  # noqa: S606
