@@ -1,10 +1,15 @@
 """The command as a person meets it."""
 
+import hashlib
 import json
+import pickle
 import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import joblib
 import pytest
 
 from conftest import ROOT, run
@@ -182,3 +187,46 @@ def test_curve_tracks_one_run_with_a_step_a_size(trained: tuple[Path, str, str],
     connection.close()
     assert len(steps) == len(SHARES)
     assert steps == sorted(set(steps))
+
+
+def test_verify_says_what_it_checked(trained: tuple[Path, str, str]) -> None:
+    folder, store, _ = trained
+    for model in ((), (folder / "model",)):
+        out, _ = run("verify", *model)
+        assert [line.split()[0] for line in out.splitlines()] == ["sum", "types", "labels", "predicts"]
+    run_id = json.loads((folder / "model" / "manifest.json").read_text())["run_id"]
+    out, _ = run("verify", f"runs:/{run_id}/model", "--tracking-uri", store)
+    assert json.loads((folder / "model" / "manifest.json").read_text())["sha256"] in out
+
+
+def test_verify_refuses_a_changed_byte(trained: tuple[Path, str, str], tmp_path: Path) -> None:
+    shutil.copytree(trained[0] / "model", tmp_path / "m")
+    file = tmp_path / "m" / "model.skops"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    _, err = run("verify", tmp_path / "m", code=1)
+    assert err.startswith(f"imr: {file}: sha256 is ")
+
+
+@pytest.mark.parametrize("dump", [pickle.dump, joblib.dump], ids=["pickle", "joblib"])
+def test_verify_refuses_a_pickle_whose_sum_fits(
+    dump: Callable[[object, Any], object], trained: tuple[Path, str, str], tmp_path: Path
+) -> None:
+    shutil.copytree(trained[0] / "model", tmp_path / "m")
+    file, manifest = tmp_path / "m" / "model.skops", tmp_path / "m" / "manifest.json"
+    with file.open("wb") as stream:
+        dump({"words": [1, 2]}, stream)
+    fitting = {**json.loads(manifest.read_text()), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    manifest.write_text(json.dumps(fitting))
+    _, err = run("verify", tmp_path / "m", code=1)
+    assert err.startswith(f"imr: {file}: no model file")
+
+
+def test_verify_warns_of_other_versions(trained: tuple[Path, str, str], tmp_path: Path) -> None:
+    shutil.copytree(trained[0] / "model", tmp_path / "m")
+    manifest = tmp_path / "m" / "manifest.json"
+    found = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**found, "libraries": {**found["libraries"], "numpy": "1.0"}}))
+    _, err = run("verify", tmp_path / "m")
+    assert err.startswith("imr: made with numpy 1.0, here is ")

@@ -1,4 +1,4 @@
-"""Look at models, runs and rules: evaluate, compare, promote, rules, ui."""
+"""Look at models, runs and rules: evaluate, compare, promote, rules, verify, ui."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -230,4 +230,30 @@ def ui(port: int, tracking_uri: str | None) -> None:
     serve_ui(store, port=port)
 
 
-COMMANDS = (evaluate, compare, promote, rules, ui)
+@click.command()
+@click.argument("model", required=False)
+@TRACKING
+@one_line_errors
+def verify(model: str | None, tracking_uri: str | None) -> None:
+    """Check a model before it is used: its sum, its types, its labels, and that it predicts.
+
+    MODEL is a folder or an address such as models:/imr-rationale@champion; the bundled champion when left out.
+    """
+    from importlib import metadata
+
+    from imr_rationale.learning.bundle import TRUSTED_TYPES
+    from imr_rationale.serving.predict import load_model, predict
+
+    fitted = load_model(model, tracking_uri=tracking_uri)
+    manifest = fitted.manifest
+    found = predict("There is no evidence of red flags. The request is not medically necessary.", model=fitted)
+    click.echo(f"sum       sha256 {manifest['sha256']}, as the manifest says")
+    click.echo(f"types     skops' own and {', '.join(TRUSTED_TYPES)}, nothing else")
+    click.echo(f"labels    {len(manifest['reasons'])} reasons and {len(manifest['roles'])} roles, as in this version")
+    click.echo(f"predicts  {found.primary_reason or 'no reason'} in a rationale that lacks red flags")
+    others = {name: there for name, there in manifest["libraries"].items() if metadata.version(name) != there}
+    for name, there in others.items():
+        say(f"imr: made with {name} {there}, here is {metadata.version(name)}: check a few predictions")
+
+
+COMMANDS = (evaluate, compare, promote, rules, verify, ui)
