@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from imr_rationale.cli import main
 from imr_rationale.learning.bundle import save_bundle
 from imr_rationale.learning.corpus import AnnotatedLetter, read_corpus
-from imr_rationale.learning.evaluate import name_figures
+from imr_rationale.learning.evaluation import name_figures
 from imr_rationale.learning.model import Config, RationaleModel
 from imr_rationale.learning.render import render_markdown
 from imr_rationale.learning.train import TrainingResult, TrainingSet, make_training_set, train_model

@@ -10,7 +10,7 @@ import pytest
 
 from imr_rationale.labels import NONE_STATED, REASONS
 from imr_rationale.learning.bootstrap import Figure
-from imr_rationale.learning.evaluate import EvaluatedItem, Evaluation
+from imr_rationale.learning.evaluation import EvaluatedItem, Evaluation
 from imr_rationale.learning.gold import Annotation, GoldItem, GoldSentence
 from imr_rationale.records import (
     Evidence,

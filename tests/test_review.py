@@ -12,7 +12,8 @@ from imr_rationale.errors import AnnotationError, ModelError
 from imr_rationale.labels import REASONS, ROLES
 from imr_rationale.learning.bootstrap import Figure
 from imr_rationale.learning.bundle import read_manifest
-from imr_rationale.learning.evaluate import HEADLINES, EvaluatedItem, Evaluation, evaluate_predictions
+from imr_rationale.learning.evaluate import HEADLINES, evaluate_predictions
+from imr_rationale.learning.evaluation import EvaluatedItem, Evaluation
 from imr_rationale.learning.gold import Annotation, GoldItem, GoldSentence
 from imr_rationale.learning.model import RationaleModel
 from imr_rationale.learning.speed import measure_speeds

@@ -17,7 +17,8 @@ import pytest
 from conftest import run, serve
 from imr_rationale.errors import TrackingError
 from imr_rationale.learning.bundle import read_manifest
-from imr_rationale.learning.evaluate import HEADLINES, EvaluatedItem, Evaluation, evaluate_predictions
+from imr_rationale.learning.evaluate import HEADLINES, evaluate_predictions
+from imr_rationale.learning.evaluation import EvaluatedItem, Evaluation
 from imr_rationale.learning.model import Config
 from imr_rationale.learning.train import TrainingResult, TrainingSet
 from imr_rationale.review import artifacts

@@ -20,7 +20,7 @@ from imr_rationale.cli.options import (
 
 if TYPE_CHECKING:
     from imr_rationale.learning.bootstrap import Figure
-    from imr_rationale.learning.evaluate import Evaluation
+    from imr_rationale.learning.evaluation import Evaluation
 
 __all__ = ["COMMANDS"]
 
@@ -97,7 +97,7 @@ def evaluate(
 def _record(evaluation: "Evaluation", model: str | None) -> None:
     """Write the figures into a model's manifest and card."""
     from imr_rationale.learning.bundle import find_champion, read_manifest, record_figures
-    from imr_rationale.learning.evaluate import name_figures
+    from imr_rationale.learning.evaluation import name_figures
     from imr_rationale.review.card import write_card
 
     folder = find_champion() if model is None else Path(model)

@@ -151,7 +151,7 @@ def _train(
 
 
 def _print_outcome(outcome: "TrainingOutcome", output: Path, store: str) -> None:
-    from imr_rationale.learning.evaluate import name_figures
+    from imr_rationale.learning.evaluation import name_figures
 
     figures = name_figures(outcome.evaluations)
     for evaluation in outcome.evaluations:

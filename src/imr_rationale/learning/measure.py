@@ -13,13 +13,8 @@ from imr_rationale.errors import AnnotationError, ImrError
 from imr_rationale.learning.baselines import BASELINES, keep_figure
 from imr_rationale.learning.bootstrap import N_BOOTSTRAP, Figure
 from imr_rationale.learning.corpus import AnnotatedLetter, digest_files, read_corpus
-from imr_rationale.learning.evaluate import (
-    EvaluatedItem,
-    Evaluation,
-    compare_predictions,
-    evaluate_ceiling,
-    evaluate_predictions,
-)
+from imr_rationale.learning.evaluate import compare_predictions, evaluate_ceiling, evaluate_predictions
+from imr_rationale.learning.evaluation import EvaluatedItem, Evaluation
 from imr_rationale.learning.features import ItemFeatures, make_features
 from imr_rationale.learning.gold import GoldItem, keep_distinct, read_gold
 from imr_rationale.learning.leak import fit_sentinel, measure_leak

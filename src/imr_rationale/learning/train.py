@@ -10,7 +10,8 @@ from imr_rationale.errors import AnnotationError
 from imr_rationale.labels import OUTCOME_TASKS, REASONS
 from imr_rationale.learning.baselines import BASELINES, keep_figure
 from imr_rationale.learning.corpus import AnnotatedItem, AnnotatedLetter
-from imr_rationale.learning.evaluate import EvaluatedItem, Evaluation, evaluate_predictions
+from imr_rationale.learning.evaluate import evaluate_predictions
+from imr_rationale.learning.evaluation import EvaluatedItem, Evaluation
 from imr_rationale.learning.features import ItemFeatures, make_features
 from imr_rationale.learning.fit import (
     INNER_FOLDS,

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from imr_rationale.learning.evaluate import Evaluation
+from imr_rationale.learning.evaluation import Evaluation
 from imr_rationale.learning.model import RationaleModel
 from imr_rationale.review import curves, pictures, tables
 from imr_rationale.review.browser import render_error_browser

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from imr_rationale.labels import DESCRIPTIONS, NONE_STATED, OUTCOME_TASKS, OUTCOMES, POLARITY, REASONS, ROLES
 from imr_rationale.learning.bootstrap import Figure
-from imr_rationale.learning.evaluate import EvaluatedItem, Evaluation
+from imr_rationale.learning.evaluation import EvaluatedItem, Evaluation
 from imr_rationale.learning.gold import Annotation, GoldSentence, fold_words
 from imr_rationale.records import SentencePrediction
 

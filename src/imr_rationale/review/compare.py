@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from imr_rationale.errors import AnnotationError
 from imr_rationale.labels import NONE_STATED, REASONS
 from imr_rationale.learning.bootstrap import N_BOOTSTRAP, Figure
-from imr_rationale.learning.evaluate import HEADLINES, EvaluatedItem, Evaluation, compare_predictions
+from imr_rationale.learning.evaluate import HEADLINES, compare_predictions
+from imr_rationale.learning.evaluation import EvaluatedItem, Evaluation
 from imr_rationale.learning.gold import fold_words
 from imr_rationale.review.artifacts import save_picture, write_table
 from imr_rationale.review.pictures import AGAINST_COLOR, LINE_COLOR, MODEL_COLOR, OTHER_COLOR

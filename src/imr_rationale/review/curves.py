@@ -7,7 +7,7 @@ import numpy.typing as npt
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from imr_rationale.labels import OUTCOME_TASKS, REASONS
-from imr_rationale.learning.evaluate import Evaluation
+from imr_rationale.learning.evaluation import Evaluation
 from imr_rationale.review.pictures import LINE_COLOR, MODEL_COLOR, OTHER_COLOR, describe
 from imr_rationale.review.tables import collect_scores
 

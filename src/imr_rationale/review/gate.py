@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from imr_rationale.learning.bootstrap import Figure
-from imr_rationale.learning.evaluate import HEADLINES, Evaluation
+from imr_rationale.learning.evaluate import HEADLINES
+from imr_rationale.learning.evaluation import Evaluation
 from imr_rationale.review.compare import Comparison
 
 __all__ = ["Bar", "check_coverage", "check_headlines", "check_labels", "check_leak", "check_speed"]

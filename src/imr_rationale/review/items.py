@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from imr_rationale.errors import ModelError
 from imr_rationale.labels import OUTCOME_TASKS, REASONS
-from imr_rationale.learning.evaluate import EvaluatedItem, Evaluation
+from imr_rationale.learning.evaluation import EvaluatedItem, Evaluation
 from imr_rationale.learning.gold import Annotation, GoldItem, GoldSentence
 from imr_rationale.records import (
     Evidence,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imr_rationale.labels import REASONS
-from imr_rationale.learning.evaluate import Evaluation
+from imr_rationale.learning.evaluation import Evaluation
 from imr_rationale.review.tables import collect_scores
 
 if TYPE_CHECKING:

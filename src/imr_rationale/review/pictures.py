@@ -6,7 +6,7 @@ import numpy as np
 
 from imr_rationale.labels import REASONS
 from imr_rationale.learning.baselines import BASELINES
-from imr_rationale.learning.evaluate import Evaluation
+from imr_rationale.learning.evaluation import Evaluation
 from imr_rationale.review.tables import (
     CEILING,
     count_confusions,

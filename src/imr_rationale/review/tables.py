@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from imr_rationale.labels import REASONS, ROLES
 from imr_rationale.learning.baselines import BASELINES
-from imr_rationale.learning.evaluate import HEADLINES, Evaluation
+from imr_rationale.learning.evaluate import HEADLINES
+from imr_rationale.learning.evaluation import Evaluation
 from imr_rationale.learning.gold import Annotation, fold_words
 from imr_rationale.records import Prediction
 

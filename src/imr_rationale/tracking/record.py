@@ -16,7 +16,8 @@ from typing import Any
 from imr_rationale.errors import TrackingError
 from imr_rationale.learning.baselines import BASELINES
 from imr_rationale.learning.bootstrap import Figure
-from imr_rationale.learning.evaluate import HEADLINES, Evaluation, measure_splits
+from imr_rationale.learning.evaluate import HEADLINES, measure_splits
+from imr_rationale.learning.evaluation import Evaluation
 from imr_rationale.learning.gold import GoldItem
 from imr_rationale.review.tables import CEILING
 

@@ -12,7 +12,7 @@ from typing import Any
 from imr_rationale.errors import AnnotationError, ModelError, TrackingError
 from imr_rationale.learning.bootstrap import N_BOOTSTRAP
 from imr_rationale.learning.bundle import MANIFEST, load_bundle
-from imr_rationale.learning.evaluate import Evaluation
+from imr_rationale.learning.evaluation import Evaluation
 from imr_rationale.learning.model import RationaleModel
 from imr_rationale.learning.speed import N_TEXTS, measure_speeds
 from imr_rationale.records import ItemText

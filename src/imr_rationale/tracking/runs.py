@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from imr_rationale.errors import TrackingError
 from imr_rationale.learning.bundle import MODEL_FILE, read_manifest
-from imr_rationale.learning.evaluate import HEADLINES, Evaluation, name_figures
+from imr_rationale.learning.evaluate import HEADLINES
+from imr_rationale.learning.evaluation import Evaluation, name_figures
 from imr_rationale.learning.model import Config, RationaleModel
 from imr_rationale.records import ItemText
 from imr_rationale.review.artifacts import save_picture, write_evaluation, write_model, write_table

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from imr_rationale.errors import TrackingError
 from imr_rationale.language.rules import RULES_VERSION
-from imr_rationale.learning.evaluate import name_figures
+from imr_rationale.learning.evaluation import name_figures
 from imr_rationale.learning.model import Config
 from imr_rationale.learning.train import TrainingSet, cross_validate
 from imr_rationale.review.artifacts import save_picture, write_table

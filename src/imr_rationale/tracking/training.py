@@ -8,7 +8,7 @@ from pathlib import Path
 from imr_rationale.errors import ImrError, ModelError, TrackingError
 from imr_rationale.learning.bundle import publish_bundle, read_manifest, save_bundle
 from imr_rationale.learning.corpus import AnnotatedLetter, digest_files, read_corpus
-from imr_rationale.learning.evaluate import Evaluation, name_figures
+from imr_rationale.learning.evaluation import Evaluation, name_figures
 from imr_rationale.learning.measure import GoldSet, measure_model, read_gold_folder
 from imr_rationale.learning.model import Config, RationaleModel
 from imr_rationale.learning.speed import N_TEXTS, measure_speeds
