@@ -2,30 +2,60 @@
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args
 
 from imr_rationale.errors import LabelError
 
 __all__ = [
+    "CATEGORIES",
     "DESCRIPTIONS",
+    "GUIDELINE_BODIES",
     "NONE_STATED",
     "OUTCOMES",
     "OUTCOME_TASKS",
     "POLARITY",
     "REASONS",
     "ROLES",
+    "CaseOutcome",
+    "Category",
+    "GuidelineBody",
     "Outcome",
+    "Side",
+    "Timing",
     "check_reasons",
 ]
 
 Outcome = Literal["Upheld", "Overturned"]
 OUTCOMES: tuple[Outcome, ...] = ("Upheld", "Overturned")
+CaseOutcome = Literal["Uphold", "Overturn", "Partially Overturn"]
 OUTCOME_TASKS = ("verdict", "reasoning", "forecast")
 
 #: code -> name of a sentence role
 ROLES: Mapping[str, str] = MappingProxyType(
     {"B": "background", "G": "guideline", "F": "finding", "C": "conclusion", "P": "boilerplate"}
 )
+
+#: what a request asks for, in the words of the Division of Workers' Compensation
+Category = Literal[
+    "DMEPOS",
+    "Diagnostic Testing",
+    "Evaluation & Management",
+    "Home Health",
+    "Injection",
+    "Pharmaceuticals",
+    "Programs",
+    "Psych Services",
+    "Rehabilitation",
+    "Surgery",
+    "Adjunct Surgical Services",
+    "Therapies",
+    "Transportation",
+]
+CATEGORIES: tuple[Category, ...] = get_args(Category)
+GuidelineBody = Literal["MTUS", "ACOEM", "ODG", "other"]
+GUIDELINE_BODIES: tuple[GuidelineBody, ...] = get_args(GuidelineBody)
+Side = Literal["left", "right", "bilateral"]
+Timing = Literal["prospective", "retrospective"]
 
 _SCHEME = (
     ("insufficient_documentation", -1, "the file does not show what is needed to judge the request"),
