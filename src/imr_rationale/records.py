@@ -77,7 +77,7 @@ class Citation:
     Attributes
     ----------
     body : {"MTUS", "ACOEM", "ODG", "other"}
-        Who publishes it. A part of ACOEM that the MTUS adopts is told by its own name, ACOEM.
+        MTUS where the line says that it is, or is part of, the MTUS (as some chapters of ACOEM are); else who publishes it.
     title : str or None
         Guideline or chapter, as printed: "Chronic Pain Treatment Guidelines", "Low Back Complaints".
     section : str or None
@@ -256,7 +256,9 @@ class Letter:
         found = {item.outcome for item in self.items}
         if found >= {"Upheld", "Overturned"}:
             return "Partially Overturn"
-        return {("Upheld",): "Uphold", ("Overturned",): "Overturn"}.get(tuple(found))  # type: ignore[return-value, call-overload]
+        if found == {"Upheld"}:
+            return "Uphold"
+        return "Overturn" if found == {"Overturned"} else None
 
 
 @dataclass(frozen=True, slots=True)
