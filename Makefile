@@ -27,7 +27,7 @@ COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --no-emit
 
 # the tables in the Markdown files, from model, labels and corpus
 readme: .venv/dev
-	$(BIN)/python -m imr_rationale.serving.report README.md data/README.md models/README.md
+	$(BIN)/python -m imr_rationale.serving.markdown README.md data/README.md models/README.md
 
 checksums:
 	cd data && sha256sum corpus/*.txt heldout/*.txt > SHA256SUMS

@@ -14,7 +14,7 @@ from imr_rationale.errors import ImrError, LetterParseError
 from imr_rationale.learning.corpus import AnnotatedLetter
 from imr_rationale.learning.render import RENDERERS, make_dates, render_pdf
 from imr_rationale.letters.layout import parse_letter
-from imr_rationale.letters.sources import read_text
+from imr_rationale.letters.sandbox import read_document
 
 GOLDEN = Path(__file__).parent / "golden"
 MakeText = Callable[..., str]
@@ -54,7 +54,7 @@ def test_parse_letter_gives_back_letters_from_real_pdfs(
     some_letters: tuple[AnnotatedLetter, ...], tmp_path: Path
 ) -> None:
     for letter in some_letters:
-        assert_same(letter, read_text(render_pdf(letter, tmp_path / f"{letter.id}.pdf")))
+        assert_same(letter, read_document(render_pdf(letter, tmp_path / f"{letter.id}.pdf")).text)
 
 
 @pytest.mark.parametrize("name", ["plain", "modified"])

@@ -13,7 +13,7 @@ import pytest
 import imr_rationale
 from conftest import ROOT
 from imr_rationale.cli import main
-from imr_rationale.serving.report import make_blocks, replace_blocks
+from imr_rationale.serving.markdown import make_blocks, replace_blocks
 
 SOURCE = ROOT / "src" / "imr_rationale"
 MODULES = sorted(name for _, name, _ in pkgutil.walk_packages(imr_rationale.__path__, "imr_rationale."))

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -19,7 +19,6 @@ __all__ = [
     "LETTERS",
     "MODEL",
     "OUTPUT",
-    "PATHS",
     "TRACKING",
     "Steps",
     "choose_heldout",
@@ -31,6 +30,7 @@ __all__ = [
     "show_progress",
 ]
 
+F = TypeVar("F")
 #: measured on after training, never learned from
 HELDOUT = Path("data/heldout")
 CORPUS = click.option(
@@ -45,7 +45,6 @@ LETTERS = click.option(
     type=click.Path(path_type=Path),
     help="Folder of the letters that GOLD annotates, named by their case numbers.",
 )
-PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 MODEL = click.option(
     "--model",
     metavar="MODEL",
@@ -88,7 +87,7 @@ def choose_heldout(folder: Path | None) -> Path | None:
     return folder or (HELDOUT if HELDOUT.is_dir() else None)
 
 
-def show_progress(files: Sequence[Path], unit: str) -> Iterable[Path]:
+def show_progress(files: Sequence[F], unit: str) -> Iterable[F]:
     """Show a bar on stderr while `files` are gone through, where a person watches."""
     from tqdm import tqdm
 

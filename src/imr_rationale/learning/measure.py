@@ -21,7 +21,7 @@ from imr_rationale.learning.leak import fit_sentinel, measure_leak
 from imr_rationale.learning.model import RationaleModel, stack_item_scores
 from imr_rationale.learning.train import TrainingSet, make_gold_item, make_item_text
 from imr_rationale.letters.layout import read_letter
-from imr_rationale.letters.sources import find_files
+from imr_rationale.letters.sources import index_files
 from imr_rationale.records import ItemText, Prediction
 
 __all__ = [
@@ -134,21 +134,21 @@ def _read_items(folder: Path, wanted: set[str]) -> tuple[dict[Key, ItemText], li
     """Give the items of the wanted letters, and one line for each letter that is missing or not readable."""
     texts: dict[Key, ItemText] = {}
     problems = []
-    missing = set(wanted)
-    for path in find_files([folder]):
-        if path.stem not in missing:
+    files = index_files(folder)
+    for name in sorted(wanted):
+        if name not in files:
+            problems.append(f"{name}: no such letter in {folder}")
             continue
-        missing.discard(path.stem)
         try:
-            letter = read_letter(path)
+            letter = read_letter(files[name])
         except ImrError as error:
             problems.append(str(error))
             continue
         for item in letter.items:
-            texts[path.stem, item.number] = ItemText(
+            texts[name, item.number] = ItemText(
                 item.rationale or "", item.treatment, letter.summary, item.claims_administrator_guideline
             )
-    return texts, problems + [f"{letter}: no such letter in {folder}" for letter in sorted(missing)]
+    return texts, problems
 
 
 def measure_model(

@@ -15,7 +15,7 @@ from imr_rationale.errors import AnnotationError
 from imr_rationale.labels import NONE_STATED, ROLES, Outcome, check_reasons
 from imr_rationale.learning.corpus import AnnotatedItem, AnnotatedLetter, AnnotatedSentence, read_json_lines
 from imr_rationale.letters.layout import read_letter
-from imr_rationale.letters.sources import find_files
+from imr_rationale.letters.sources import index_files
 from imr_rationale.records import Item, Letter
 
 __all__ = ["StandoffItem", "fold_space", "join_letters", "read_annotations"]
@@ -72,7 +72,7 @@ def join_letters(annotations: Sequence[StandoffItem], folder: Path) -> tuple[Ann
     wanted: dict[str, list[StandoffItem]] = {}
     for annotation in annotations:
         wanted.setdefault(annotation.letter, []).append(annotation)
-    files = {path.stem: path for path in find_files([folder]) if path.stem in wanted}
+    files = index_files(folder)
     if missing := sorted(set(wanted) - set(files)):
         raise AnnotationError(f"{folder}: {len(missing)} annotated letters are missing: {', '.join(missing)}")
     problems: list[str] = []

@@ -7,42 +7,38 @@ read is None plus a warning that names it, and the rest stands.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
 from pathlib import Path
 
 from imr_rationale.errors import LetterParseError
-from imr_rationale.letters.headings import FINAL_DETERMINATION, ITEMS_PREAMBLE_RE, Layout
+from imr_rationale.labels import Outcome
+from imr_rationale.letters.flatten import find_cuts
+from imr_rationale.letters.header import (
+    read_age_and_sex,
+    read_case_number,
+    read_date,
+    read_labels,
+    read_specialty,
+    split_states,
+)
+from imr_rationale.letters.headings import LAYOUTS, UNKNOWN, Layout
 from imr_rationale.letters.items import parse_items
 from imr_rationale.letters.lines import Line, join_lines, join_paragraphs, make_lines
-from imr_rationale.letters.sources import read_text
-from imr_rationale.records import Dates, Letter
+from imr_rationale.letters.pages import drop_page_lines
+from imr_rationale.letters.sandbox import read_document
+from imr_rationale.letters.sources import Document
+from imr_rationale.records import Dates, Item, Letter
 
-__all__ = ["parse_letter", "read_age_and_sex", "read_letter"]
+__all__ = ["parse_document", "parse_letter", "read_letter"]
 
-
-_LABELS = "|".join(pattern.pattern for pattern in FINAL_DETERMINATION.item_fields.values())
-_SECTIONS = "|".join(pattern.pattern for pattern in FINAL_DETERMINATION.sections.values())
-LINE_LABEL_RE = re.compile(rf"^[\s*]*(?:{_LABELS})", re.IGNORECASE | re.MULTILINE)
-# "… necessary. Decision rationale: …" in the middle of a line of flattened text; as printed, capitals count
-FLATTENED_LABEL_RE = re.compile(rf"(?<=[^\n\S])(?:{_LABELS}|{_SECTIONS})")
-# "… not medically necessary. MRI of the knee: Upheld Claims Administrator guideline:", all on one line
-FLATTENED_TITLE_RE = re.compile(rf": ?(?:Upheld|Overturned) +(?={_LABELS})", re.IGNORECASE)
-CASE_NUMBER_RE = re.compile(r"\bCM\d{2}-\d{7}\b", re.IGNORECASE)
-DATE_RE = re.compile(r"\b(\d{1,2})[/-](\d{1,2})[/-](\d{4}|\d{2})\b")
-SUMMARY_PREAMBLE_RE = re.compile(r"The expert reviewer developed the following[^:]{0,200}: ?", re.IGNORECASE)
-# "48 year old male", "39-year-old female", "52-y/o man"; the seed's redacted "a year old female" has no age
-AGE_SEX_RE = re.compile(
-    r"(?:\b(?P<age>\d{1,3})[ -]{0,2})?\b(?:years?[ -]{0,2}old|y/o|yo)\b[ -]{0,2}(?P<rest>[^.]{0,60})",
-    re.IGNORECASE,
+Sections = Mapping[str, Sequence[Line]]
+#: layout of a rationale that stands in a table, without a letter around it
+ROW = "row"
+# "Standard", the first word of a longer value
+PRIORITY_RE = re.compile(r"[A-Za-z]{1,30}")
+# "Nature of Statutory Criteria/Case Summary: … Findings: …", as the DMHC prints both in one cell
+FINDINGS_RE = re.compile(
+    r"(?:Nature of Statutory Criteria ?/ ?)?Case Summary ?:(?P<summary>.*?)\bFindings ?:", re.IGNORECASE | re.DOTALL
 )
-SEX_RE = re.compile(r"\b(?:(?P<female>female|woman|lady)|(?P<male>male|man|gentleman))\b", re.IGNORECASE)
-
-# a full stop before a title in flattened text: "… not medically necessary. MRI of the knee"
-SENTENCE_BREAK_RE = re.compile(r"[.!?][\"”)]? +(?=[A-Za-z0-9])")
-#: characters at the beginning of a summary that present the patient
-OPENING_CHARS = 120
-#: a title in flattened text is looked for in so many characters; the longest seen took 400
-FLATTENED_TITLE_CHARS = 600
 
 
 def parse_letter(text: str) -> Letter:
@@ -63,33 +59,25 @@ def parse_letter(text: str) -> Letter:
     LetterParseError
         The text holds neither a section of disputed items nor any item.
     """
-    layout = FINAL_DETERMINATION
-    lines = make_lines(text, cuts=_flattened_cuts(text))
-    sections = _split_sections(lines, layout)
-    items = parse_items(text, sections.get("items", lines), layout)
-    if not items and "items" not in sections:
+    lines = drop_page_lines(make_lines(text, cuts=find_cuts(text)))
+    layout, sections = _find_layout(lines)
+    items = parse_items(text, sections, layout) if layout else ()
+    known = layout is not None
+    if not items:
+        read_as, sections, items = _search_items(text, lines, layout)
+        known = known and read_as is layout
+        layout = read_as
+    if layout is None:
         raise LetterParseError(
-            "no Independent Medical Review letter: neither the heading 'IMR ISSUES, DECISIONS AND RATIONALES' "
+            "no Independent Medical Review letter: neither the heading of a section of decisions and rationales "
             "nor a disputed item was found"
         )
-    header = _read_labels(sections["header"], layout.header)
-    credentials = _read_labels(sections.get("credentials", ()), layout.credentials)
-    summary = _read_summary(sections.get("summary", ()), layout)
-    age, sex = read_age_and_sex(summary or "")
-    letter = Letter(
-        text=text,
-        case_number=_read_case_number(header.get("case_number"), join_lines(sections["header"])),
-        dates=Dates(**{name: _read_date(header.get(name, "")) for name in Dates.__dataclass_fields__}),
-        priority=header.get("priority"),
-        licensure=_split_states(credentials.get("licensure")),
-        specialty=credentials.get("specialty"),
-        summary=summary,
-        age=age,
-        sex=sex,
-        items=items,
-        layout=layout.name,
-    )
-    return replace(letter, warnings=tuple(_warn_missing(letter)))
+    letter = _read_fields(text, sections, items, layout)
+    warnings = list(_warn_missing(letter, layout))
+    if not known:
+        warnings.append(f"layout not known: read as {layout.name} as far as its headings are known")
+        letter = replace(letter, layout=UNKNOWN)
+    return replace(letter, warnings=tuple(warnings))
 
 
 def read_letter(path: Path) -> Letter:
@@ -102,32 +90,76 @@ def read_letter(path: Path) -> Letter:
     LetterParseError
         The text is no Independent Medical Review letter; the message names the file.
     """
-    try:
-        return parse_letter(read_text(path))
-    except LetterParseError as error:
-        raise LetterParseError(f"{path}: {error}") from error
+    return parse_document(read_document(path))
 
 
-def _flattened_cuts(text: str) -> Iterator[int]:
-    """Give the offsets where a text that lost its line breaks had a label or a title; else nothing."""
-    if LINE_LABEL_RE.search(text):
-        return
-    for match in FLATTENED_LABEL_RE.finditer(text):
-        yield match.start()
-    if preamble := ITEMS_PREAMBLE_RE.search(text):
-        yield preamble.end()
-    for match in FLATTENED_TITLE_RE.finditer(text):
-        low = max(0, match.start() - FLATTENED_TITLE_CHARS)
-        window = text[low : match.start()]
-        breaks = [found.end() for found in SENTENCE_BREAK_RE.finditer(window)]
-        original = window.find("the original request")
-        if original >= 0 and (before := [end for end in breaks if end < original]):
-            breaks = before
-        if breaks and "\n" not in window[breaks[-1] :]:
-            yield low + breaks[-1]
+def parse_document(document: Document) -> Letter:
+    """Read the letter of a document, or the rationale of a table's row.
+
+    What was repaired while reading the document stands in the letter's warnings.
+
+    Raises
+    ------
+    LetterParseError
+        The text is no Independent Medical Review letter; the message names the document's source.
+    """
+    if document.kind == "row" and _find_layout(make_lines(document.text))[0] is None:
+        letter = _make_row_letter(document)
+    else:
+        try:
+            letter = parse_letter(document.text)
+        except LetterParseError as error:
+            raise LetterParseError(f"{document.source}: {error}") from error
+    return replace(letter, warnings=(*letter.warnings, *document.notes))
 
 
-def _split_sections(lines: Sequence[Line], layout: Layout) -> dict[str, Sequence[Line]]:
+def _find_layout(lines: Sequence[Line]) -> tuple[Layout | None, Sections]:
+    """Find the layout whose marking section stands in the letter; of two, that with more sections there."""
+    found = [(layout, _split_sections(lines, layout)) for layout in LAYOUTS if _is_marked(lines, layout)]
+    if not found:
+        return None, {}
+    return max(found, key=lambda pair: len(pair[1]))
+
+
+def _is_marked(lines: Sequence[Line], layout: Layout) -> bool:
+    pattern = layout.sections[layout.mark]
+    return any(pattern.match(line.text) for line in lines)
+
+
+def _search_items(
+    text: str, lines: Sequence[Line], layout: Layout | None
+) -> tuple[Layout | None, Sections, tuple[Item, ...]]:
+    """Look for items by the headings of every layout, in a letter that fits none, or not as its layout says."""
+    for other in LAYOUTS:
+        sections = _split_sections(lines, other)
+        items = parse_items(text, {"items": lines, **sections}, other)
+        if items:
+            return other, sections, items
+    return layout, _split_sections(lines, layout) if layout else {}, ()
+
+
+def _read_fields(text: str, sections: Sections, items: tuple[Item, ...], layout: Layout) -> Letter:
+    header = read_labels([*sections["header"], *sections.get("decisions", ())], layout.header)
+    credentials = read_labels(sections.get("credentials", ()), layout.credentials)
+    summary = _read_summary(sections.get("summary", ()), layout)
+    age, sex = read_age_and_sex(summary or "")
+    priority = PRIORITY_RE.match(header.get("priority", ""))
+    return Letter(
+        text=text,
+        case_number=read_case_number(header.get("case_number"), join_lines(sections["header"])),
+        dates=Dates(**{name: read_date(header.get(name, "")) for name in Dates.__dataclass_fields__}),
+        priority=priority.group() if priority else None,
+        licensure=split_states(credentials.get("licensure")),
+        specialty=read_specialty(credentials.get("specialty")),
+        summary=summary,
+        age=age,
+        sex=sex,
+        items=items,
+        layout=layout.name,
+    )
+
+
+def _split_sections(lines: Sequence[Line], layout: Layout) -> Sections:
     """Cut the letter before the line that opens each section; what comes before the first is the header."""
     starts = {"header": 0}
     position = 0
@@ -139,62 +171,57 @@ def _split_sections(lines: Sequence[Line], layout: Layout) -> dict[str, Sequence
     return {name: lines[start:end] for name, start, end in zip(starts, edges, edges[1:], strict=False)}
 
 
-def _read_labels(lines: Sequence[Line], labels: Mapping[str, re.Pattern[str]]) -> dict[str, str]:
-    """Read "label: value" pairs from lines whose labels and values may stand on lines of their own."""
-    text = join_lines(lines)
-    hits = sorted(
-        (match.start(), match.end(), field)
-        for field, pattern in labels.items()
-        if (match := pattern.search(text)) is not None
-    )
-    ends = [*(start for start, _, _ in hits[1:]), len(text)]
-    values = {field: text[end:stop].strip() for (_, end, field), stop in zip(hits, ends, strict=False)}
-    return {field: value for field, value in values.items() if value}
-
-
-def _read_case_number(value: str | None, header: str) -> str | None:
-    match = CASE_NUMBER_RE.search(value or "") or CASE_NUMBER_RE.search(header)
-    return match.group().upper() if match else None
-
-
-def _read_date(text: str) -> date | None:
-    match = DATE_RE.search(text)
-    if match is None:
-        return None
-    month, day, year = match.groups()
-    try:
-        return datetime.strptime(f"{month}/{day}/{year}", "%m/%d/%Y" if len(year) == 4 else "%m/%d/%y").date()
-    except ValueError:
-        return None
-
-
-def _split_states(text: str | None) -> tuple[str, ...]:
-    return tuple(state for part in (text or "").split(",") if (state := part.strip(" .;")))
-
-
 def _read_summary(lines: Sequence[Line], layout: Layout) -> str | None:
-    text = layout.sections["summary"].sub("", join_paragraphs(lines), count=1)
-    return SUMMARY_PREAMBLE_RE.sub("", text, count=1).strip() or None
+    text = layout.sections["summary"].sub("", join_paragraphs(lines), count=1).strip()
+    return layout.preamble.sub("", text, count=1).strip(' :\n“”"') or None
 
 
-def read_age_and_sex(summary: str) -> tuple[int | None, str | None]:
-    """Read the age, and the sex beside it or, without an age, in the opening words."""
-    match = AGE_SEX_RE.search(summary)
-    sex = SEX_RE.search(match["rest"] if match else summary[:OPENING_CHARS])
-    return (
-        int(match["age"]) if match and match["age"] else None,
-        None if sex is None else "female" if sex["female"] else "male",
-    )
-
-
-def _warn_missing(letter: Letter) -> Iterator[str]:
+def _warn_missing(letter: Letter, layout: Layout) -> Iterator[str]:
+    """Name what the layout prints and could not be read."""
     for field in ("case_number", "priority", "specialty", "summary"):
-        if getattr(letter, field) is None:
+        printed = field in layout.header or field in layout.credentials or field in layout.sections
+        if printed and getattr(letter, field) is None:
             yield f"{field} not read"
     for field in Dates.__dataclass_fields__:
-        if getattr(letter.dates, field) is None:
+        if field in layout.header and getattr(letter.dates, field) is None:
             yield f"date {field} not read"
     if not letter.licensure:
         yield "licensure not read"
     if not letter.items:
         yield "no disputed item read"
+
+
+def _make_row_letter(document: Document) -> Letter:
+    """Make a letter of one item from a rationale that stands in a table."""
+    match = FINDINGS_RE.match(document.text)
+    start = match.end() if match else 0
+    rationale = document.text[start:].strip()
+    start = document.text.find(rationale, start)
+    outcome = _read_outcome(document.outcome)
+    item = Item(
+        number=1,
+        treatment=document.treatment,
+        outcome=outcome,
+        claims_administrator_guideline=None,
+        reviewer_guideline=None,
+        rationale=rationale or None,
+        start_char=0,
+        end_char=len(document.text),
+        rationale_start_char=start,
+        rationale_end_char=start + len(rationale),
+        heading=document.treatment,
+        warnings=() if outcome or not document.outcome else (f"outcome {document.outcome!r} is not read",),
+    )
+    summary = match["summary"].strip() if match else None
+    age, sex = read_age_and_sex(summary or "")
+    return Letter(document.text, document.id, Dates(), None, (), None, summary or None, age, sex, (item,), ROW)
+
+
+def _read_outcome(words: str | None) -> Outcome | None:
+    """Read "Overturned Decision of Health Plan"; a decision in part is neither."""
+    text = (words or "").lower()
+    if "part" in text:
+        return None
+    if text.startswith(("upheld", "uphold")):
+        return "Upheld"
+    return "Overturned" if text.startswith("overturn") else None

@@ -1,145 +1,187 @@
-"""The tables of the project's Markdown files: produced from model, labels and corpus, never typed.
-
-``python -m imr_rationale.serving.report FILE...`` writes every block between
-``<!-- NAME: begin -->`` and ``<!-- NAME: end -->`` anew.
-"""
+"""The journal of a batch run -> what a person wants to know of it: on screen, as JSON, as a page."""
 
 import json
-import sys
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
-from imr_rationale.labels import DESCRIPTIONS, POLARITY, REASONS, ROLES
-from imr_rationale.learning.bundle import MANIFEST
-from imr_rationale.learning.corpus import AnnotatedLetter, read_corpus
-from imr_rationale.learning.evaluate import HEADLINES
-from imr_rationale.review.card import CARD, format_card, format_figure_table
+from imr_rationale.letters.sources import MISSING
+from imr_rationale.serving.journal import Journal
 
-__all__ = ["format_counts", "format_figures", "format_models", "format_reasons", "make_blocks", "replace_blocks"]
+__all__ = ["BatchReport", "Duplicates", "Group", "format_report", "make_report", "write_report"]
 
-#: (name of the model, prefix of its figures) -> how the table is introduced
-TABLES: Mapping[tuple[str, str], str] = MappingProxyType(
-    {
-        (
-            "embedded",
-            "real",
-        ): "**The embedded model on real letters**, every distinct rationale once, the mean of the "
-        "figures against each annotator; `annotators` is one annotator against the other",
-        (
-            "champion",
-            "letters_cv",
-        ): "**The champion on real letters**, cross-validated, every distinct rationale once, against one annotator",
-        (
-            "embedded",
-            "heldout",
-        ): "**The embedded model on the held-out part of the invented corpus**, other writers, nothing tuned",
-        (
-            "embedded",
-            "corpus_cv",
-        ): "**The embedded model on the invented corpus**, cross-validated by writer, every distinct rationale once",
-    }
-)
+#: sources that stand for a group
+N_EXAMPLES = 3
+#: groups of warnings, of rejects and of duplicates that are listed; the rest is counted
+N_GROUPS = 50
+#: letters of one case that are named
+N_COPIES = 10
+# "item 3: " before a warning
+ITEM_RE = re.compile(r"^item \d{1,9}: ")
+# numbers and names that make equal warnings look different: "(certainty 0.31)", "'Overturned in part'"
+DETAIL_RE = re.compile(r"\d+(?:\.\d+)?|'[^']*'")
+NOT_READ = " not read"
+KINDS = "SELECT kind, count(*), count(error) FROM entries GROUP BY kind"
+LAYOUTS = "SELECT layout, count(*), sum(n_items) FROM entries WHERE error IS NULL GROUP BY 1 ORDER BY 2 DESC"
+OUTCOMES = "SELECT coalesce(outcome, 'unknown'), count(*) FROM entries WHERE error IS NULL GROUP BY 1 ORDER BY 2 DESC"
 
 
-def format_figures(manifests: Mapping[str, Mapping[str, Any]]) -> str:
-    """Give one Markdown table for each model and data set that the manifests have figures of.
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Equal warnings, missing fields or errors: how many letters have them, and some of these."""
 
-    Parameters
+    text: str
+    n_letters: int
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """Letters that stand more than once: `n_groups` cases or texts, and some of them with their sources."""
+
+    n_groups: int
+    n_letters: int
+    examples: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """What a batch run read.
+
+    Attributes
     ----------
-    manifests : mapping
-        Name of a model -> its manifest.
+    files : int
+        Letters, members of archives and rows of tables that were opened: `files == read + rejected`.
+    kinds : mapping of str to (int, int)
+        Kind of file -> how many were read and rejected.
+    layouts : mapping of str to (int, int)
+        Layout -> how many letters and items it has.
+    outcomes : mapping of str to int
+        Case outcome -> how many letters have it; "unknown" where an item's outcome was not read.
+    items, overturned : int
+        Items, and those whose heading says Overturned.
+    missing, warnings, rejects : tuple of Group
+        Fields that were not read, other warnings, errors; the most frequent first.
+    same_case, same_text : Duplicates
+        Letters that share a case number, and letters that are equal to the character.
     """
-    parts = []
-    for (model, data), about in TABLES.items():
-        figures = manifests.get(model, {}).get("figures", {})
-        if f"{data}.{HEADLINES[0]}" in figures:
-            base = figures[f"{data}.verdict.base_rate"]["value"]
-            size = manifests[model]["data"]["measured"][data]
-            sizes = f"{size['n_items']} items of {size['n_letters']} letters, {base:.0%} of them Overturned"
-            parts.append(f"{about} ({sizes}).\n\n" + "\n".join(format_figure_table(figures, data)))
-    return "\n\n".join(parts)
+
+    files: int
+    read: int
+    rejected: int
+    items: int
+    overturned: int
+    kinds: Mapping[str, tuple[int, int]]
+    layouts: Mapping[str, tuple[int, int]]
+    outcomes: Mapping[str, int]
+    missing: tuple[Group, ...]
+    warnings: tuple[Group, ...]
+    rejects: tuple[Group, ...]
+    same_case: Duplicates
+    same_text: Duplicates
+
+    @property
+    def absent(self) -> int:
+        """How many files were named, or listed a moment before, and are not there."""
+        return self.kinds.get(MISSING, (0, 0))[1]
 
 
-def format_reasons() -> str:
-    """Give the label scheme as a Markdown table."""
-    signs = {-1: "−", 0: "±", 1: "+"}
-    rows = [f"| `{name}` | {signs[POLARITY[name]]} | {DESCRIPTIONS[name]} |" for name in REASONS]
-    return "\n".join(["| reason | | the reviewer's ground |", "| --- | --- | --- |", *rows])
-
-
-def format_counts(letters: Sequence[AnnotatedLetter]) -> str:
-    """Give the corpus' size by file, and in how many items each reason stands, as Markdown tables."""
-    items = [(letter.file, item) for letter in letters for item in letter.items]
-    sentences = [sentence for _, item in items for sentence in item.sentences]
-    roles = Counter(sentence.role for sentence in sentences)
-    shares = ", ".join(f"{name} {roles[code] / len(sentences):.0%}" for code, name in ROLES.items())
-    overturned = sum(item.outcome == "Overturned" for _, item in items)
-    files = Counter(name for name, _ in items)
-    reasons = Counter(reason for _, item in items for reason in item.reasons)
-    return "\n".join(
-        [
-            f"{len(letters)} letters, {len(items)} items ({overturned} Overturned), {len(sentences)} sentences:",
-            f"{shares}.",
-            "",
-            "| file | items |",
-            "| --- | --- |",
-            *(f"| {name} | {count} |" for name, count in sorted(files.items())),
-            "",
-            "| reason | items |",
-            "| --- | --- |",
-            *(f"| `{name}` | {reasons[name]} |" for name in REASONS),
-        ]
+def make_report(journal: Journal) -> BatchReport:
+    """Sum a journal up."""
+    query = journal.query
+    [(files, rejected, items, overturned)] = query(
+        "SELECT count(*), count(error), coalesce(sum(n_items), 0), coalesce(sum(n_overturned), 0) FROM entries"
+    )
+    groups = _group_warnings(journal)
+    return BatchReport(
+        files=files,
+        read=files - rejected,
+        rejected=rejected,
+        items=items,
+        overturned=overturned,
+        kinds={kind: (n - bad, bad) for kind, n, bad in query(KINDS)},
+        layouts={layout: (n, n_items) for layout, n, n_items in query(LAYOUTS)},
+        outcomes=dict(query(OUTCOMES)),
+        missing=tuple(group for group in groups if group.text.endswith(NOT_READ)),
+        warnings=tuple(group for group in groups if not group.text.endswith(NOT_READ)),
+        rejects=_group_rejects(journal),
+        same_case=_find_duplicates(journal, "letter"),
+        same_text=_find_duplicates(journal, "digest"),
     )
 
 
-def format_models(manifests: Mapping[str, Mapping[str, Any]]) -> str:
-    """Give one Markdown row a model: what it learned from, what it was measured on, the version of its cue rules."""
-    rows = ["| model | learned from (sha256) | measured on (items of letters) | cue rules |", "| --- " * 4 + "|"]
-    for name, manifest in manifests.items():
-        learned = ", ".join(
-            f"{source['name']} ({source['sha256'][:12]})" for source in manifest["data"]["learned_from"]
-        )
-        measured = ", ".join(
-            f"{data} ({size['n_items']} of {size['n_letters']})" for data, size in manifest["data"]["measured"].items()
-        )
-        rows.append(f"| {name} | {learned} | {measured} | version {manifest['rules']} |")
-    return "\n".join(rows)
+def _group_warnings(journal: Journal) -> tuple[Group, ...]:
+    rows = journal.query("SELECT text, source FROM warnings JOIN entries USING (position) ORDER BY position")
+    return _make_groups((ITEM_RE.sub("", text), source) for text, source in rows)
 
 
-def replace_blocks(text: str, blocks: Mapping[str, str]) -> str:
-    """Put each block between its marks in a Markdown text; blocks whose marks are not there are passed over."""
-    for name, block in blocks.items():
-        before, begin, rest = text.partition(f"<!-- {name}: begin -->")
-        _, end, after = rest.partition(f"<!-- {name}: end -->")
-        if begin and end:
-            text = f"{before}{begin}\n{block}\n{end}{after}"
-    return text
+def _group_rejects(journal: Journal) -> tuple[Group, ...]:
+    return _make_groups((error.removeprefix(f"{source}: "), source) for source, error in journal.rejects())
 
 
-def make_blocks(data: Path, models: Path) -> dict[str, str]:
-    """Make every block: name -> Markdown."""
-    manifests = {name: _read(models / name / MANIFEST) for name in ("champion", "embedded")}
-    return {
-        "figures": format_figures(manifests),
-        "models": format_models({name: manifest for name, manifest in manifests.items() if manifest}),
-        "reasons": format_reasons(),
-        "counts": "\n\n".join(
-            f"**`{name}`**: {format_counts(read_corpus(data / name))}" for name in ("corpus", "heldout")
-        ),
-    }
+def _make_groups(pairs: Iterator[tuple[str, str]]) -> tuple[Group, ...]:
+    """Group texts that differ in their numbers and quoted words only; each source counts once a group."""
+    counts: dict[str, int] = {}
+    firsts: dict[str, str] = {}
+    examples: dict[str, list[str]] = {}
+    last: dict[str, str] = {}
+    for text, source in pairs:
+        key = DETAIL_RE.sub("…", text)
+        if last.get(key) == source:
+            continue
+        last[key] = source
+        firsts.setdefault(key, text)
+        counts[key] = counts.get(key, 0) + 1
+        if counts[key] <= N_EXAMPLES:
+            examples.setdefault(key, []).append(source)
+    order = sorted(counts, key=lambda key: (-counts[key], key))[:N_GROUPS]
+    return tuple(Group(key if counts[key] > 1 else firsts[key], counts[key], tuple(examples[key])) for key in order)
 
 
-def _read(manifest: Path) -> Mapping[str, Any]:
-    return json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
+def _find_duplicates(journal: Journal, column: str) -> Duplicates:
+    groups = f"SELECT {column} AS name, count(*) AS n FROM entries WHERE {column} NOT NULL GROUP BY 1 HAVING n > 1"  # noqa: S608  (our own names)
+    [(n_groups, n_letters)] = journal.query(f"SELECT count(*), coalesce(sum(n), 0) FROM ({groups})")  # noqa: S608
+    names = [name for name, _ in journal.query(f"{groups} ORDER BY n DESC, min(position) LIMIT ?", N_GROUPS)]
+    sources = f"SELECT source FROM entries WHERE {column} = ? ORDER BY position LIMIT ?"  # noqa: S608
+    return Duplicates(
+        n_groups,
+        n_letters,
+        tuple((name, tuple(source for (source,) in journal.query(sources, name, N_COPIES))) for name in names),
+    )
 
 
-if __name__ == "__main__":
-    for folder in (Path("models/champion"), Path("models/embedded")):
-        (folder / CARD).write_text(format_card(_read(folder / MANIFEST), folder.name), encoding="utf-8")
-    made = make_blocks(Path("data"), Path("models"))
-    for name in sys.argv[1:]:
-        file = Path(name)
-        file.write_text(replace_blocks(file.read_text(encoding="utf-8"), made), encoding="utf-8")
+def format_report(report: BatchReport) -> Iterator[str]:
+    """Yield the lines for the screen; those with nothing to say are left out."""
+    if report.layouts:
+        cells = (f"{name} {letters} ({items} items)" for name, (letters, items) in report.layouts.items())
+        yield f"layouts     {', '.join(cells)}"
+        yield f"outcomes    {', '.join(f'{name} {count}' for name, count in report.outcomes.items())}"
+    for title, groups in (("missing", report.missing), ("warnings", report.warnings), ("rejects", report.rejects)):
+        for group in groups[:5]:
+            name = group.text.removesuffix(NOT_READ) if title == "missing" else group.text
+            yield f"{title:12}{group.n_letters} × {name} ({_list_examples(group.examples, group.n_letters)})"
+        if len(groups) > 5:
+            yield f"{title:12}{len(groups) - 5} other kinds"
+    for title, found in (("same case", report.same_case), ("same text", report.same_text)):
+        if found.n_groups:
+            _, sources = found.examples[0]
+            examples = _list_examples(sources, len(sources))
+            yield f"{title:12}{found.n_letters} letters in {found.n_groups} groups ({examples})"
+
+
+def _list_examples(sources: Sequence[str], n_all: int) -> str:
+    more = ", …" if n_all > N_EXAMPLES else ""
+    return ", ".join(sources[:N_EXAMPLES]) + more
+
+
+def write_report(report: BatchReport, path: Path) -> tuple[Path, Path]:
+    """Write a report as a page and as JSON; gives both paths, which differ in their suffix."""
+    from jinja2 import Environment, PackageLoader
+
+    page = Environment(loader=PackageLoader("imr_rationale.serving", "."), autoescape=True, trim_blocks=True)
+    html = page.get_template("batch_report.html.jinja").render(report=report, not_read=NOT_READ)
+    as_html, as_json = path.with_suffix(".html"), path.with_suffix(".json")
+    as_html.write_text(html, encoding="utf-8")
+    as_json.write_text(json.dumps(asdict(report), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    return as_html, as_json

@@ -1,0 +1,66 @@
+"""What stands on every page and belongs to no sentence: running headers, footers and page numbers."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from imr_rationale.letters.lines import Line
+
+__all__ = ["drop_page_lines", "find_body_lines"]
+
+# "Page 2 of 6", "Final Determination Letter for IMR Case Number CM14-0001234 3", "IMR Case Number: CM14-0001234 Page 3"
+PAGE_LINE_RE = re.compile(
+    r"(?:Page \d{1,4}(?: of \d{1,4})?"
+    r"|(?:Final Determination Letter for )?IMR Case Number ?:? CM\d{2}-\d{7},?"
+    r"(?: (?:Page )?\d{1,4}(?: of \d{1,4})?)?)$",
+    re.IGNORECASE,
+)
+# "3"
+NUMBER_RE = re.compile(r"\d{1,4}$")
+# numbers that count pages
+DIGITS_RE = re.compile(r"\d+")
+#: lines at the top and at the bottom of a page that may be running headers
+EDGE_LINES = 3
+
+
+def drop_page_lines(lines: Sequence[Line]) -> tuple[Line, ...]:
+    """Give the lines of a letter without those that name or number a page.
+
+    A number alone is a page's when a blank line or a running header stands before it and it counts on from the one
+    before: some sentences end in a number on a line of its own.
+    """
+    kept = []
+    pages = 0
+    edge = True
+    for line in lines:
+        if PAGE_LINE_RE.match(line.text):
+            edge = True
+        elif edge and NUMBER_RE.match(line.text) and pages < int(line.text) <= pages + (1 if pages else 2):
+            pages = int(line.text)
+        else:
+            kept.append(line)
+            edge = not line.text
+    return tuple(kept)
+
+
+def find_body_lines(pages: Sequence[Sequence[str]]) -> Iterator[list[int]]:
+    """Yield for each page the indices of its lines, without running headers, footers and page numbers.
+
+    A line is running when it stands at the edge of at least three pages, and of half of them, with other numbers at
+    most.
+    """
+    counts = Counter(key for lines in pages for key in {_fold(lines[i]) for i in _find_edges(lines)})
+    limit = max(3, len(pages) / 2)
+    for lines in pages:
+        edges = _find_edges(lines)
+        yield [i for i in range(len(lines)) if not (i in edges and counts[_fold(lines[i])] >= limit)]
+
+
+def _find_edges(lines: Sequence[str]) -> frozenset[int]:
+    """Give the indices of the first and last printed lines of a page."""
+    printed = [i for i, line in enumerate(lines) if line.strip()]
+    return frozenset((*printed[:EDGE_LINES], *printed[-EDGE_LINES:]))
+
+
+def _fold(line: str) -> str:
+    return DIGITS_RE.sub("0", " ".join(line.split()))

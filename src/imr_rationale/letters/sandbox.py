@@ -1,0 +1,279 @@
+"""Untrusted files read in a child process, which may be stopped, may run out of memory and may crash.
+
+Parent and child speak JSON lines over pipes: nothing that a subverted child could say is executed. The child is this
+module run as a program; it serves one file after the other and is replaced when it fails. Linux and macOS; the limit
+on memory holds on Linux.
+"""
+
+import json
+import os
+import resource
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from imr_rationale.errors import SourceError
+from imr_rationale.letters.limits import MAX_CHARS, Limits
+from imr_rationale.letters.sources import Document, Opened, Reject, Step, open_documents
+from imr_rationale.letters.tables import Columns
+
+__all__ = ["Sandbox", "read_document"]
+
+#: a character takes six bytes at most in JSON ("\\u00e9"); the rest of a frame is short
+MAX_FRAME = 6 * MAX_CHARS + 1_000_000
+STEPS: dict[str, type[Opened | Document | Reject]] = {step.__name__: step for step in (Opened, Document, Reject)}
+
+
+class _Lost(Exception):  # noqa: N818  (it is no error: the file is rejected with its text)
+    """The child did not answer; the text says why."""
+
+
+class Sandbox:
+    """Reads files in a child process within limits.
+
+    Parameters
+    ----------
+    limits : Limits, optional
+    columns : Columns, optional
+        Without them tables are rejected.
+
+    Examples
+    --------
+    >>> with Sandbox() as sandbox:
+    ...     [found] = sandbox.read(Path("missing.txt"))
+    >>> found.error
+    'missing.txt: No such file or directory'
+    """
+
+    def __init__(self, limits: Limits | None = None, *, columns: Columns | None = None) -> None:
+        self.limits = limits or Limits()
+        self.columns = columns
+        self._child: _Child | None = None
+
+    def __enter__(self) -> "Sandbox":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the child; the next read starts another."""
+        if self._child is not None:
+            self._child.stop()
+            self._child = None
+
+    def read(self, path: Path, *, name: str | None = None, skip: int = 0) -> Iterator[Document | Reject]:
+        """Yield what a file holds: one document, or many of an archive or a table.
+
+        Parameters
+        ----------
+        path : Path
+        name : str, optional
+            Stands for the path in sources and messages.
+        skip : int
+            So many members or rows were read before.
+        """
+        source = name or str(path)
+        while True:
+            opened: Opened | None = None
+            n_opened = 0
+            try:
+                for step in self._ask(path, name, skip):
+                    if isinstance(step, Opened):
+                        opened, n_opened = step, n_opened + 1
+                    else:
+                        yield step
+                return
+            except _Lost as lost:
+                self.close()
+                lost_at = opened or Opened(source, "file")
+                yield Reject(lost_at.source, lost_at.kind, f"{lost_at.source}: {lost}")
+                if not n_opened:
+                    return
+                skip += n_opened
+            finally:
+                if self._child is not None and self._child.busy:
+                    self.close()
+
+    def _ask(self, path: Path, name: str | None, skip: int) -> Iterator[Step]:
+        if self._child is None:
+            self._child = _Child(self.limits)
+        columns = asdict(self.columns) if self.columns else None
+        self._child.send({"path": str(path), "name": name, "columns": columns, "skip": skip})
+        while frame := self._child.receive():
+            kind, values = frame
+            if kind == "Document":
+                values["notes"] = tuple(values["notes"])
+            yield STEPS[kind](**values)
+
+
+class _Child:
+    """The child process as its parent sees it."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.busy = False
+        self._buffer = bytearray()
+        self._process = subprocess.Popen(  # noqa: S603  (our own interpreter and module)
+            [sys.executable, "-m", "imr_rationale.letters.sandbox", json.dumps(asdict(limits))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for the parent
+        )
+
+    def send(self, request: dict[str, Any]) -> None:
+        assert self._process.stdin is not None  # noqa: S101
+        self.busy = True
+        try:
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise _Lost(self._explain_end()) from None
+
+    def receive(self) -> tuple[str, dict[str, Any]] | None:
+        """Give the next step; None when there is none."""
+        frame = json.loads(self._receive_line())
+        if frame is None:
+            self.busy = False
+            return None
+        kind, values = frame
+        if kind == "crash":
+            raise _Lost(self._explain_crash(values))
+        return kind, values
+
+    def _receive_line(self) -> bytes:
+        assert self._process.stdout is not None  # noqa: S101
+        file = self._process.stdout.fileno()
+        deadline = time.monotonic() + self.limits.seconds
+        searched = 0
+        while (end := self._buffer.find(b"\n", searched)) < 0:
+            searched = len(self._buffer)
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([file], [], [], left)[0]:
+                raise _Lost(f"not read within {self.limits.seconds:g} seconds")
+            chunk = os.read(file, 1 << 20)
+            if not chunk:
+                raise _Lost(self._explain_end())
+            self._buffer += chunk
+            if len(self._buffer) > MAX_FRAME and b"\n" not in chunk:
+                raise _Lost("more text than a letter can have")
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        return line
+
+    def _explain_crash(self, error: str) -> str:
+        if error == "MemoryError":
+            return f"needs more than {self.limits.memory // 1_000_000} MB of memory"
+        return f"cannot be read ({error})"
+
+    def _explain_end(self) -> str:
+        try:
+            code = self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            return "reading it failed"
+        if code == -signal.SIGXCPU:
+            return f"not read within {self.limits.seconds:g} seconds"
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return (
+            f"reading it crashed ({how}); a damaged file, or more than {self.limits.memory // 1_000_000} MB of memory"
+        )
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+class _Shared:
+    """The process' own sandbox, one letter at a time."""
+
+    def __init__(self, process_id: int) -> None:
+        self.lock = threading.Lock()
+        self.sandbox = Sandbox()
+
+
+@lru_cache(maxsize=1)
+def _share(process_id: int) -> _Shared:
+    """Give the sandbox of this process; a forked one gets its own."""
+    import atexit
+
+    shared = _Shared(process_id)
+    atexit.register(shared.sandbox.close)
+    return shared
+
+
+def read_document(path: Path) -> Document:
+    """Read the one letter in a file, in a child process within the usual limits.
+
+    Raises
+    ------
+    SourceError
+        The file cannot be read, or holds more than one letter.
+    """
+    shared = _share(os.getpid())
+    with shared.lock:
+        found = list(islice(shared.sandbox.read(path), 2))
+    if len(found) > 1:
+        raise SourceError(f"{path}: more than one letter; 'imr parse' and 'imr predict' read archives and tables")
+    for step in found:
+        if isinstance(step, Reject):
+            raise SourceError(step.error)
+        return step
+    raise SourceError(f"{path}: nothing to read")
+
+
+def _confine(limits: Limits) -> None:
+    """Bound what this process may take; write no file, leave no core dump."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    if sys.platform == "linux":
+        resource.setrlimit(resource.RLIMIT_AS, (limits.memory, limits.memory))
+
+
+def _extend_time(limits: Limits) -> None:
+    """Let the next document have its seconds of computing, also when no parent watches any more."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    used = usage.ru_utime + usage.ru_stime
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used + limits.seconds) + 2, resource.RLIM_INFINITY))
+
+
+def _serve(requests: IO[bytes], answers: IO[bytes], limits: Limits) -> None:
+    """Answer requests until there are none; each document is written as soon as it is read."""
+
+    def write(frame: object) -> None:
+        answers.write(json.dumps(frame).encode() + b"\n")
+        answers.flush()
+
+    def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        write(("crash", kind.__name__))
+
+    sys.excepthook = report
+    for line in requests:
+        request = json.loads(line)
+        columns = Columns(**request["columns"]) if request["columns"] else None
+        path = Path(request["path"])
+        for step in open_documents(path, limits, name=request["name"], columns=columns, skip=request["skip"]):
+            if isinstance(step, Opened):
+                _extend_time(limits)
+            write((type(step).__name__, asdict(step)))
+        write(None)
+
+
+if __name__ == "__main__":
+    chosen = Limits(**json.loads(sys.argv[1]))
+    # libraries that print must not be taken for answers
+    channel = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    _confine(chosen)
+    _serve(sys.stdin.buffer, channel, chosen)

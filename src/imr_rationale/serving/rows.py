@@ -1,0 +1,67 @@
+"""A letter -> one row, a JSON object, for each of its disputed items."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from imr_rationale.learning.model import RationaleModel
+from imr_rationale.letters.layout import ROW
+from imr_rationale.records import Item, Letter
+from imr_rationale.serving.predict import predict_items, prediction_to_dict
+
+__all__ = ["Row", "item_to_dict", "parse_rows", "predict_rows"]
+
+Row = dict[str, Any]
+FIRST = ("treatment", "outcome", "claims_administrator_guideline", "reviewer_guideline", "rationale")
+OFFSETS = ("start_char", "end_char", "rationale_start_char", "rationale_end_char")
+#: what is inside the fields above
+STRUCTURE = ("heading", "modified", "request", "claims_administrator_basis", "reviewer_basis")
+#: fields of a letter that stand elsewhere in the row or nowhere
+ELSEWHERE = frozenset({"text", "case_number", "dates", "items", "warnings"})
+
+
+def parse_rows(letter: Letter, source: str) -> list[Row]:
+    """Give one row for each disputed item of a letter."""
+    return [item_to_dict(letter, item, source) for item in letter.items]
+
+
+def predict_rows(
+    letter: Letter, source: str, *, model: RationaleModel | None = None, min_certainty: float = 0.0
+) -> list[Row]:
+    """Give one prediction row for each disputed item of a letter."""
+    found = predict_items(letter, source=source, model=model, min_certainty=min_certainty)
+    return [prediction_to_dict(prediction) for prediction in found]
+
+
+def item_to_dict(letter: Letter, item: Item, source: str) -> Row:
+    """Give the JSON object of one parsed item: its own fields, then its letter's."""
+    row: Row = {"letter": name_letter(letter, source), "source": source, "item": item.number}
+    row |= {name: getattr(item, name) for name in (*FIRST, *OFFSETS)}
+    plain = _to_plain(asdict(item))
+    row |= {name: plain[name] for name in STRUCTURE}
+    row |= {f"date_{name}": value for name, value in _to_plain(asdict(letter.dates)).items()}
+    row["case_outcome"] = letter.outcome
+    row |= {name: _to_plain(getattr(letter, name)) for name in _letter_fields()}
+    row["warnings"] = [*letter.warnings, *item.warnings]
+    return row
+
+
+def name_letter(letter: Letter, source: str) -> str:
+    """Give the case number, else what the source calls the letter."""
+    path = Path(source)
+    return letter.case_number or (path.name if letter.layout == ROW else path.stem)
+
+
+def _letter_fields() -> list[str]:
+    return [field.name for field in fields(Letter) if field.name not in ELSEWHERE]
+
+
+def _to_plain(value: Any) -> Any:
+    """Give what JSON knows: dates as text, tuples as lists."""
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {key: _to_plain(one) for key, one in value.items()}
+    return [_to_plain(one) for one in value] if isinstance(value, (tuple, list)) else value
