@@ -13,7 +13,6 @@ in discharge summaries" (NegEx, 2001), and Harkema et al., "ConText" (2009).
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from types import MappingProxyType
 
@@ -21,7 +20,7 @@ from spacy.language import Language
 from spacy.matcher import PhraseMatcher
 from spacy.tokens import Doc, Span
 
-__all__ = ["CONCEPTS", "STATUSES", "Scope", "find_scopes", "is_guideline_text", "read_status"]
+__all__ = ["CONCEPTS", "STATUSES", "find_scopes", "is_guideline_text", "read_status"]
 
 #: `absent`: known not to be there; `unproven`: not shown; `failed`: tried without success; else `affirmed`
 STATUSES = ("affirmed", "absent", "unproven", "failed")
@@ -219,17 +218,13 @@ class CueFinder:
                 yield Span(doc, start, end, label=f"{doc.vocab.strings[match_id]}|{status}")
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """A stretch of text in which a trigger gives every concept a status."""
+def find_scopes(text: str) -> bytes:
+    """Find the scopes of all triggers.
 
-    start_char: int
-    end_char: int
-    status: str
-
-
-def find_scopes(text: str) -> tuple[Scope, ...]:
-    """Find the scopes of all triggers, the stronger statuses first.
+    Returns
+    -------
+    bytes of length len(text)
+        For each character the index of its status in `STATUSES`, the strongest one's where scopes overlap.
 
     Examples
     --------
@@ -241,15 +236,15 @@ def find_scopes(text: str) -> tuple[Scope, ...]:
     'failed'
     """
     ends = [match.start() for match in SCOPE_END_RE.finditer(text)]
-    return tuple(
-        scope
-        for status, pattern, side in TRIGGERS
-        for match in pattern.finditer(text)
-        for scope in [_make_scope(match, side, ends, len(text), status)]
-    )
+    scopes = bytearray(len(text))
+    for status, pattern, side in reversed(TRIGGERS):
+        for match in pattern.finditer(text):
+            start, end = _find_reach(match, side, ends, len(text))
+            scopes[start:end] = bytes([STATUSES.index(status)]) * (end - start)
+    return bytes(scopes)
 
 
-def _make_scope(match: re.Match[str], side: int, ends: Sequence[int], length: int, status: str) -> Scope:
+def _find_reach(match: re.Match[str], side: int, ends: Sequence[int], length: int) -> tuple[int, int]:
     """Reach forward (side 1), backward (-1) or both ways (0) from a trigger to the clause's or sentence's end."""
     start, end = match.span()
     if side >= 0:
@@ -258,9 +253,9 @@ def _make_scope(match: re.Match[str], side: int, ends: Sequence[int], length: in
     if side <= 0:
         stop = ends[i - 1] if (i := bisect_left(ends, start)) > 0 else 0
         start = max(start - SCOPE_AFTER, stop)
-    return Scope(start, end, status)
+    return start, end
 
 
-def read_status(scopes: Sequence[Scope], position: int) -> str:
+def read_status(scopes: bytes, position: int) -> str:
     """Give the status of what stands at `position`, "affirmed" outside every scope."""
-    return next((scope.status for scope in scopes if scope.start_char <= position < scope.end_char), "affirmed")
+    return STATUSES[scopes[position]]

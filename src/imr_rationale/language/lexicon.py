@@ -6,10 +6,13 @@ words themselves, so that a model need not have seen the very drug, study or bod
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 
-__all__ = ["KINDS", "replace_kinds"]
+__all__ = ["KINDS", "WORDS_KEPT", "replace_kinds"]
+
+#: words whose stem or ending is remembered; a million letters hold no more than these, misprints aside
+WORDS_KEPT = 200_000
 
 #: kind -> its words and phrases, normalised and in lower case
 KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -108,12 +111,12 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )  # fmt: skip
 # "hydrocodone", "gabapentin", "ibuprofen", "zolpidem": names of one family end alike
 DRUG_RE = re.compile(
-    r"\w{2,}(?:codone|morphone|gabalin|gabapentin|profen|fenac|oxicam|coxib|proxen|prazole|zepam|azolam|zolpidem|clone|etine|"
+    r"^\w{2,}(?:codone|morphone|gabalin|gabapentin|profen|fenac|oxicam|coxib|proxen|prazole|zepam|azolam|zolpidem|clone|etine|"
     r"traline|alopram|faxine|triptyline|benzaprine|bamol|anidine|caine|salicylate|setron|statin|olol|sartan|cillin|floxacin|"
     r"triptan|tidine|oxetine|dolac|metone|lamine|iramate)$"
 )
 # "meniscectomy", "arthroplasty", "arthroscopy", "laminotomy", "arthrodesis"
-SURGERY_RE = re.compile(r"\w{3,}(?:ectomy|plasty|oscopy|otomy|odesis|ectomies)$")
+SURGERY_RE = re.compile(r"^\w{3,}(?:ectomy|plasty|oscopy|otomy|odesis|ectomies)$")
 
 
 @cache
@@ -149,7 +152,7 @@ def replace_kinds(words: Sequence[str]) -> Iterator[tuple[int, int, str]]:
             i += 1
 
 
-@cache
+@lru_cache(maxsize=WORDS_KEPT)
 def _read_ending(word: str) -> str:
     if DRUG_RE.match(word):
         return "<drug>"

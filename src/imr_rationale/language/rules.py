@@ -5,7 +5,7 @@ carries a sentence in which it holds and one, much alike, in which it does not: 
 its frame, and what a guideline recites decides nothing. ``imr rules`` measures them on the corpus.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -236,6 +236,23 @@ RULE_REASONS: Mapping[str, str] = MappingProxyType({rule.name: rule.reason for r
 
 def find_rules(cues: Iterable[Span]) -> tuple[str, ...]:
     """Give the names of the rules that hold for cues in sentences about the patient, sorted."""
-    return tuple(
-        sorted({cue.label_ for cue in cues if cue.label_ in RULE_REASONS and not is_guideline_text(cue.sent.text)})
-    )
+    found: set[str] = set()
+    for sent, group in _group_by_sentence(cues):
+        names = {cue.label_ for cue in group} & RULE_REASONS.keys()
+        if not names <= found and not is_guideline_text(sent.text):
+            found |= names
+    return tuple(sorted(found))
+
+
+def _group_by_sentence(cues: Iterable[Span]) -> Iterator[tuple[Span, list[Span]]]:
+    """Yield (sentence, its cues); a sentence is looked for once, however many cues it holds."""
+    sent: Span | None = None
+    group: list[Span] = []
+    for cue in cues:
+        if sent is None or not sent.start <= cue.start < sent.end:
+            if sent is not None:
+                yield sent, group
+            sent, group = cue.sent, []
+        group.append(cue)
+    if sent is not None:
+        yield sent, group

@@ -27,10 +27,11 @@ WEAK_RE = re.compile(
     r"merit\w*|satisfied|criteria (?:are|have been|were) (?:not )?met)\b",
     re.IGNORECASE,
 )
-# a clause begins after ", " "; " ": " and before "because", "which would", "to support", …
+# a clause begins after ", " "; " ": " and before "because", "which would", "to support", …; white space is looked at
+# from its beginning only, or a long run of it would be read once for each of its characters
 CLAUSE_RE = re.compile(
     r"(?<=[,;:])\s+"
-    r"|\s+(?=(?:because|since|as|due to|given|without|absent|until|unless|if|but|although|though|while|whereas|therefore|"
+    r"|(?<!\s)\s+(?=(?:because|since|as|due to|given|without|absent|until|unless|if|but|although|though|while|whereas|therefore|"
     r"thus|hence|so|and therefore|and thus|which|that (?:would|could|might|may|will|warrants?|supports?|justif\w+)|"
     r"who would|in order to|to (?:warrant|support|justify|necessitate|require|indicate|establish|approve|authori[sz]e)|"
     r"warranting|supporting|justifying|necessitating)\b)",
@@ -75,10 +76,11 @@ def set_verdict_spans(doc: Doc) -> Doc:
 
 def scrub_verdict(doc: Doc) -> str:
     """Give the text of `doc` without its verdict spans."""
+    text = doc.text
     parts = []
     position = 0
     for span in doc.spans["verdict"]:
-        parts.append(doc.text[position : span.start_char])
+        parts.append(text[position : span.start_char])
         position = span.end_char
-    parts.append(doc.text[position:])
+    parts.append(text[position:])
     return " ".join(" ".join(parts).split())

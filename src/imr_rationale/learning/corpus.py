@@ -53,8 +53,8 @@ T = TypeVar("T")
 # "=== letter CM99-0100001"
 LETTER_RE = re.compile(r"=== letter (?P<id>\S+)$")
 # "F 1 no_clinical_indication,guideline_not_met | Without red flags, the MRI is not medically necessary."
-SENTENCE_RE = re.compile(r"(?P<role>\S+) (?P<verdict>\S+) (?P<reasons>\S+) \| (?P<text>.*)$")
-KEY_RE = re.compile(r"(?P<key>[a-z_]+): (?P<value>.*)$")
+SENTENCE_RE = re.compile(r"^(?P<role>\S+) (?P<verdict>\S+) (?P<reasons>\S+) \| (?P<text>.*)$")
+KEY_RE = re.compile(r"^(?P<key>[a-z_]+): (?P<value>.*)$")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,13 @@ scikit-learn vectorizers with a white-space token pattern read both.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from spacy.tokens import Doc, Span
 
@@ -18,17 +20,16 @@ from imr_rationale.labels import POLARITY
 from imr_rationale.language.cues import (
     GUIDELINE_RE,
     PATIENT_RE,
-    Scope,
     find_scopes,
     is_guideline_text,
     read_status,
 )
-from imr_rationale.language.lexicon import replace_kinds
+from imr_rationale.language.lexicon import WORDS_KEPT, replace_kinds
 from imr_rationale.language.pipeline import make_docs
 from imr_rationale.language.rules import RULE_REASONS, find_rules
 from imr_rationale.language.scrub import scrub_verdict
 from imr_rationale.language.sentences import find_sentence_starts
-from imr_rationale.letters.layout import read_age_and_sex
+from imr_rationale.letters.header import read_age_and_sex
 from imr_rationale.records import ItemText
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ __all__ = [
     "normalize_text",
     "stem_words",
 ]
+
+#: a tuple whose first value is its offset in the rationale
+Place = TypeVar("Place", bound=tuple[Any, ...])
 
 # "11/16/16", "#60", "2-3", "80%", "self-directed", "patient's"
 WORD_RE = re.compile(
@@ -235,7 +239,7 @@ def find_words(text: str, start: int = 0, end: int | None = None) -> Iterator[tu
         yield match.start(), match.end(), f"<{match.lastgroup}>" if match.lastgroup else match.group().lower()
 
 
-@cache
+@lru_cache(maxsize=WORDS_KEPT)
 def _stem(word: str) -> str:
     return str(_make_stemmer().stemWord(word))
 
@@ -265,7 +269,18 @@ def make_rows(doc: Doc, treatment: str | None = None) -> list[SentenceRow]:
     bounds = [_strip(text, start, end) for start, end in spans if text[start:end].strip()]
     cues = [(span.start_char, span.label_) for span in doc.spans["cues"]]
     verdicts = [(span.start_char, span.end_char, span.label_) for span in doc.spans["verdict"]]
-    own = [_read_marks(text, start, end, cues, verdicts) for start, end in bounds]
+    quotes = [match.start() for match in QUOTE_RE.finditer(text)]
+    own = [
+        _read_marks(
+            text[start:end],
+            _take_between(cues, start, end),
+            list(_read_verdict_marks(text, start, end, _take_between(verdicts, start, end))),
+            inside_quotation=bisect_left(quotes, start) % 2 == 1,
+        )
+        for start, end in bounds
+    ]
+    first = {mark: i for i in reversed(range(len(own))) for mark in own[i]}
+    last = {mark: i for i, marks in enumerate(own) for mark in marks}
     scopes = find_scopes(text)
     requested = sorted({word for _, _, word in find_kinds(treatment or "") if word.startswith("<")})
     return [
@@ -275,12 +290,18 @@ def make_rows(doc: Doc, treatment: str | None = None) -> list[SentenceRow]:
             stem_words(normalize_text(text[start:end])),
             stem_words(" ".join(word for _, _, word in find_kinds(text, start, end))),
             _tag_statuses(text, start, end, scopes),
-            " ".join(_add_context(own, i)),
+            " ".join(_add_context(own, i, first, last)),
             " ".join(_mark_neighbours(own, i)),
             " ".join(_mark_requests(requested, own[i])),
         )
         for i, (start, end) in enumerate(bounds)
     ]
+
+
+def _take_between(places: Sequence[Place], start: int, end: int) -> Sequence[Place]:
+    """Give those of `places`, which stand in the order of the text, that begin in `text[start:end]`."""
+    begin = itemgetter(0)
+    return places[bisect_left(places, start, key=begin) : bisect_left(places, end, key=begin)]
 
 
 def _strip(text: str, start: int, end: int) -> tuple[int, int]:
@@ -296,14 +317,13 @@ def find_kinds(text: str, start: int = 0, end: int | None = None) -> Iterator[tu
         yield spans[first][0], spans[last][1], word
 
 
-def _tag_statuses(text: str, start: int, end: int, scopes: Sequence[Scope]) -> str:
-    near = [scope for scope in scopes if scope.start_char < end and scope.end_char > start]
+def _tag_statuses(text: str, start: int, end: int, scopes: bytes) -> str:
     words = (
-        f"{_stem(match.group().lower())}|{read_status(near, match.start())}"
+        f"{_stem(match.group().lower())}|{read_status(scopes, match.start())}"
         for match in PLAIN_WORD_RE.finditer(text, start, end)
     )
     kinds = (
-        f"{word}|{read_status(near, position)}"
+        f"{word}|{read_status(scopes, position)}"
         for position, _, word in find_kinds(text, start, end)
         if word.startswith("<")
     )
@@ -311,25 +331,21 @@ def _tag_statuses(text: str, start: int, end: int, scopes: Sequence[Scope]) -> s
 
 
 def _read_marks(
-    text: str, start: int, end: int, cues: Sequence[tuple[int, str]], verdicts: Sequence[tuple[int, int, str]]
+    sentence: str, cues: Sequence[tuple[int, str]], verdict_marks: Sequence[str], *, inside_quotation: bool
 ) -> list[str]:
-    sentence = text[start:end]
     marks = [name for name, pattern in MARK_RES if pattern.search(sentence)]
     if "says:patient" not in marks:
         marks.append("general:past" if "past" in marks else "general")
     if LIST_RE.match(sentence):
         marks.append("list")
-    if sum(text.count(quote, 0, start) for quote in '"“”') % 2:
+    if inside_quotation:
         marks.append("inside quotation")
-    marks += _read_verdict_marks(text, start, end, verdicts)
-    return [mark.replace(" ", "_") for mark in marks] + [
-        f"cue:{label}" for position, label in cues if start <= position < end
-    ]
+    marks += verdict_marks
+    return [mark.replace(" ", "_") for mark in marks] + [f"cue:{label}" for _, label in cues]
 
 
-def _read_verdict_marks(text: str, start: int, end: int, verdicts: Sequence[tuple[int, int, str]]) -> Iterator[str]:
+def _read_verdict_marks(text: str, start: int, end: int, inside: Sequence[tuple[int, int, str]]) -> Iterator[str]:
     """Tell a sentence that only decides ("Therefore, the request is not supported.") from one with a ground."""
-    inside = [span for span in verdicts if start <= span[0] < end]
     if not inside:
         return
     edges = [start, *(edge for span in inside for edge in span[:2]), end]
@@ -338,14 +354,18 @@ def _read_verdict_marks(text: str, start: int, end: int, verdicts: Sequence[tupl
     yield from sorted({f"verdict:{label}" for _, _, label in inside})
 
 
-def _add_context(own: Sequence[Sequence[str]], i: int) -> list[str]:
-    """Add where the sentence stands, and what came before or is still to come."""
-    before = {mark for earlier in own[:i] for mark in earlier}
-    after = {mark for later in own[i + 1 :] for mark in later}
+def _add_context(own: Sequence[Sequence[str]], i: int, first: Mapping[str, int], last: Mapping[str, int]) -> list[str]:
+    """Add where the sentence stands, and what came before or is still to come.
+
+    Parameters
+    ----------
+    first, last : mapping of str to int
+        Mark -> the first and the last sentence that bears it.
+    """
     marks = [*own[i], f"place:{_place(i, len(own))}"]
-    marks += [f"before:{mark}" for mark in ("turn", "says:patient", "says:guideline") if mark in before]
-    marks += [f"after:{mark}" for mark in ("turn", "says:guideline") if mark in after]
-    side = "turned" if "turn" in before or "turn" in own[i] else "not_turned"
+    marks += [f"before:{mark}" for mark in ("turn", "says:patient", "says:guideline") if first.get(mark, i) < i]
+    marks += [f"after:{mark}" for mark in ("turn", "says:guideline") if last.get(mark, i) > i]
+    side = "turned" if first.get("turn", len(own)) <= i else "not_turned"
     return [*marks, f"{side}:{next((mark for mark in SPEAKERS if mark in own[i]), '')}"]
 
 

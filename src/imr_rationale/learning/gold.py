@@ -11,6 +11,9 @@ from imr_rationale.learning.corpus import read_json_lines
 
 __all__ = ["Annotation", "GoldItem", "GoldSentence", "fold_words", "keep_distinct", "read_gold"]
 
+# what stands between two words: ", ", " (", ".\n"
+NON_WORDS_RE = re.compile(r"\W+")
+
 
 @dataclass(frozen=True, slots=True)
 class GoldSentence:
@@ -102,4 +105,4 @@ def keep_distinct(gold: Sequence[GoldItem]) -> list[int]:
 
 def fold_words(text: str) -> str:
     """Give the words of a text in lower case, apart by one space, without what stands between them."""
-    return re.sub(r"\W+", " ", text.lower()).strip()
+    return NON_WORDS_RE.sub(" ", text.lower()).strip()

@@ -293,13 +293,18 @@ class RationaleModel:
             ReasonPrediction(
                 REASONS[j],
                 round(float(proba[j]), 4),
-                tuple(
-                    Evidence(row.start_char, row.end_char, item.rationale[row.start_char : row.end_char])
-                    for row, score in zip(item.rows, scores[:, j], strict=True)
-                    if score >= self.config.evidence_share * scores[:, j].max()
-                ),
+                self._find_evidence(item, scores[:, j]),
             )
             for j in found
+        )
+
+    def _find_evidence(self, item: ItemFeatures, scores: Floats) -> tuple[Evidence, ...]:
+        """Take the sentences that score nearly as high as the best one."""
+        least = self.config.evidence_share * scores.max()
+        return tuple(
+            Evidence(row.start_char, row.end_char, item.rationale[row.start_char : row.end_char])
+            for row, score in zip(item.rows, scores, strict=True)
+            if score >= least
         )
 
 

@@ -42,13 +42,14 @@ CLAIMS_ADMINISTRATOR = "The Claims Administrator"
 
 # "Decision based on MTUS Low Back Complaints 2004. Decision based on Non-MTUS Citation ODG Low Back Chapter."
 BASED_ON_RE = re.compile(
-    r"\s*(?:Decision based on|The (?:Claims Administrator|Expert Reviewer) based (?:its|his/her|their) decision on"
+    r"(?:(?<!\s)\s+)?"
+    r"(?:Decision based on|The (?:Claims Administrator|Expert Reviewer) based (?:its|his/her|their) decision on"
     r"|Other(?: [Gg]uidelines?)?:)\s+(?:the )?"
 )
 # "The MTUS is silent. Decision based on Non-MTUS Citation ODG Head, Hearing aids."
-SILENT_RE = re.compile(r"(?:The|No|MTUS (?:is|and))\b[^.]*\.\s+(?=Decision based on|Other|Non-MTUS)")
+SILENT_RE = re.compile(r"(?:The|No|MTUS (?:is|and))\b[^.]{0,400}\.\s+(?=Decision based on|Other|Non-MTUS)")
 # "None cited."  "The Claims Administrator did not cite a guideline for this item."
-NONE_CITED_RE = re.compile(r"(?:None|Not|No)\b[^;]{0,30}$|The \w[\w ]* did not cite\b|.* not specified$")
+NONE_CITED_RE = re.compile(r"^(?:(?:None|Not|No)\b[^;]{0,30}$|The \w[\w ]* did not cite\b|.* not specified$)")
 # "Non-MTUS Citation: ACC/AHA guideline, echocardiography."
 NON_MTUS_RE = re.compile(r"(?:Non-MTUS(?: Citation)?:?|recommendation\(s\) outside of MTUS;)\s+")
 # "MTUS, Manual therapy & manipulation."

@@ -1,5 +1,6 @@
 """Pictures of an evaluation: bars with intervals, and what is taken for what."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +41,8 @@ __all__ = [
 MODEL_COLOR, OTHER_COLOR, LINE_COLOR, AGAINST_COLOR = "#0072b2", "#d55e00", "#203040", "#009e73"
 #: baseline or ceiling -> its mark
 MARKERS = {"majority": "x", "rules": "s", "tfidf": "^", "metadata": "d", CEILING: "|"}
+# "verdict.auroc", "reasons.calibration_error": figures that have a picture or table of their own
+ELSEWHERE_RE = re.compile(r"^(?:(?:verdict|reasoning|forecast|leak)\.|.*calibration_error)")
 #: features of each sign drawn for a reason; the table has more
 N_DRAWN = 6
 
@@ -53,7 +56,7 @@ def describe(evaluation: Evaluation) -> str:
 def draw_headlines(evaluation: Evaluation) -> "Picture":
     """Draw every headline of the reasons, sentences and evidence with its interval, baselines and ceiling."""
     table = make_headline_table(evaluation)
-    kept = table[~table["figure"].str.match(r"(?:verdict|reasoning|forecast|leak)\.|.*calibration_error")]
+    kept = table[[ELSEWHERE_RE.match(figure) is None for figure in table["figure"]]]
     return _draw_bars(kept, "figure", "model", describe(evaluation))
 
 
