@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test lint lock readme checksums clean
+.PHONY: train test lint fuzz lock readme checksums clean
 .DELETE_ON_ERROR:
 
 train: .venv/runtime
@@ -16,6 +16,12 @@ lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# bounded: each target so many seconds
+FUZZ_SECONDS ?= 120
+fuzz: .venv/dev
+	for target in parse sources predict; do \
+		$(BIN)/python tests/fuzz/fuzz.py $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 # writes the hashed requirements anew; no address is recorded
 lock: .venv/dev

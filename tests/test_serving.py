@@ -1,24 +1,24 @@
 """Texts, letters and folders in; predictions in the agreed form out."""
 
-import io
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from conftest import HELDOUT, ROOT
 from imr_rationale import load_model, predict, predict_letter
-from imr_rationale.errors import AnnotationError, LetterParseError, ModelError, SourceError, TrackingError
+from imr_rationale.errors import AnnotationError, ModelError, TrackingError
 from imr_rationale.labels import OUTCOME_TASKS, REASONS
 from imr_rationale.learning.corpus import AnnotatedLetter
 from imr_rationale.learning.measure import compare_models, measure_model, open_gold
 from imr_rationale.learning.model import RationaleModel
 from imr_rationale.learning.render import render_pdf_text
 from imr_rationale.learning.train import TrainingSet
-from imr_rationale.serving.batch import parse_file, predict_file, run_batch
+from imr_rationale.letters.layout import read_letter
+from imr_rationale.serving.predict import predict_rows
+from imr_rationale.serving.rows import parse_rows
 
 REFUSED = "There are no red flags. Therefore, the request is not medically necessary."
 GRANTED = "The drawer test is positive. As such, the brace is medically necessary."
@@ -65,16 +65,18 @@ def test_predict_letter_keeps_an_item_without_rationale(
 
 
 def test_uncertain_reasons_are_warned_of(letter_file: Path, tiny_model: RationaleModel) -> None:
-    certain = predict_file(letter_file, tiny_model)
-    warned = predict_file(letter_file, tiny_model, min_certainty=1)
+    certain = predict_rows(read_letter(letter_file), str(letter_file), model=tiny_model)
+    warned = predict_rows(read_letter(letter_file), str(letter_file), model=tiny_model, min_certainty=1)
     assert not any("uncertain reasons" in warning for row in certain for warning in row["warnings"])
     for row in warned:
         assert f"item {row['item']}: uncertain reasons (certainty {row['certainty']:.2f})" in row["warnings"]
 
 
 def test_prediction_to_dict_has_the_agreed_form(letter_file: Path, tiny_model: RationaleModel) -> None:
-    rationales = [row["rationale"] for row in parse_file(letter_file)]
-    for row, rationale in zip(predict_file(letter_file, tiny_model), rationales, strict=True):
+    rationales = [row["rationale"] for row in parse_rows(read_letter(letter_file), str(letter_file))]
+    for row, rationale in zip(
+        predict_rows(read_letter(letter_file), str(letter_file), model=tiny_model), rationales, strict=True
+    ):
         assert list(row) == [
             "letter",
             "source",
@@ -95,9 +97,11 @@ def test_prediction_to_dict_has_the_agreed_form(letter_file: Path, tiny_model: R
 
 
 def test_predict_is_the_same_from_many_threads(tiny_model: RationaleModel, letter_file: Path) -> None:
-    expected = predict_file(letter_file, tiny_model)
+    expected = predict_rows(read_letter(letter_file), str(letter_file), model=tiny_model)
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: predict_file(letter_file, tiny_model), range(24)))
+        found = list(
+            pool.map(lambda _: predict_rows(read_letter(letter_file), str(letter_file), model=tiny_model), range(24))
+        )
     assert all(rows == expected for rows in found)
 
 
@@ -112,7 +116,7 @@ def test_load_model_names_what_is_missing(tmp_path: Path) -> None:
         load_model("models:/imr-rationale@champion", tracking_uri=f"sqlite:///{tmp_path / 'store.db'}")
 
 
-# ---------------------------------------------------------------- many files
+# ---------------------------------------------------------------- measuring on annotated letters
 
 
 @pytest.fixture
@@ -121,67 +125,7 @@ def folder(tmp_path: Path, some_letters: tuple[AnnotatedLetter, ...]) -> Path:
     place.mkdir()
     for letter in some_letters[:3]:
         (place / f"{letter.id}.txt").write_text(render_pdf_text(letter), encoding="utf-8")
-    (place / "note.txt").write_text("Dear colleague,\n", encoding="utf-8")
-    (place / "broken.pdf").write_bytes(b"%PDF-")
     return place
-
-
-def read_rows(path: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def test_run_batch_names_refused_files_and_reads_the_rest(
-    folder: Path, some_letters: tuple[AnnotatedLetter, ...], tmp_path: Path
-) -> None:
-    output = tmp_path / "items.jsonl"
-    counts = run_batch(sorted(folder.iterdir()), parse_file, output, io.StringIO())
-    assert (counts.files, len(counts.rejects)) == (5, 2)
-    assert counts.rows == sum(len(letter.items) for letter in some_letters[:3]) == len(read_rows(output))
-    rejects = read_rows(tmp_path / "items.jsonl.rejects.jsonl")
-    assert {Path(str(row["path"])).name for row in rejects} == {"note.txt", "broken.pdf"}
-    assert all(row["error"] for row in rejects)
-    run_batch([folder / f"{some_letters[0].id}.txt"], parse_file, output, io.StringIO())
-    assert not (tmp_path / "items.jsonl.rejects.jsonl").exists()
-
-
-@pytest.mark.parametrize(("suffix", "read"), [(".csv", pd.read_csv), (".parquet", pd.read_parquet)])
-def test_run_batch_writes_tables(
-    suffix: str, read: Callable[[Path], pd.DataFrame], folder: Path, tmp_path: Path
-) -> None:
-    files = sorted(folder.glob("CM*.txt"))
-    run_batch(files, parse_file, tmp_path / "items.jsonl", io.StringIO())
-    run_batch(files, parse_file, tmp_path / f"items{suffix}", io.StringIO())
-    rows = read_rows(tmp_path / "items.jsonl")
-    table = read(tmp_path / f"items{suffix}")
-    assert list(table.columns) == list(rows[0])
-    assert table["rationale"].tolist() == [row["rationale"] for row in rows]
-
-
-def test_run_batch_leaves_nothing_half_written(folder: Path, tmp_path: Path) -> None:
-    output = tmp_path / "items.jsonl"
-
-    def stop(path: Path) -> list[dict[str, object]]:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run_batch(sorted(folder.iterdir()), stop, output, io.StringIO())
-    assert not list(tmp_path.glob("items*"))
-
-
-@pytest.mark.parametrize("name", ["items.xls", "missing/items.jsonl"])
-def test_run_batch_refuses_a_place_it_cannot_write(name: str, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="items"):
-        run_batch([], parse_file, tmp_path / name, io.StringIO())
-
-
-def test_parse_file_refuses_other_texts(tmp_path: Path) -> None:
-    path = tmp_path / "note.txt"
-    path.write_text("Dear colleague,")
-    with pytest.raises(LetterParseError):
-        parse_file(path)
-
-
-# ---------------------------------------------------------------- measuring on annotated letters
 
 
 @pytest.fixture

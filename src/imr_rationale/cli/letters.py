@@ -24,7 +24,8 @@ __all__ = ["COMMANDS"]
 #: standard input as a path
 STDIN = Path("-")
 ABOUT = """PATHS are files (.txt .md .html .pdf .docx), a .zip of them, folders, or - for standard input; with the name
-    of a text column also tables (.csv .xlsx .parquet .jsonl). The output's ending says its kind: .jsonl .csv .parquet."""
+    of a text column also tables (.csv .xlsx .parquet .jsonl). The output's ending says its kind: .jsonl, .csv or
+    .parquet."""
 
 
 def reading(command: Callable[..., None]) -> Callable[..., None]:
@@ -85,8 +86,8 @@ def predict(
     model: str | None, tracking_uri: str | None, min_certainty: float, deidentify: bool, **options: Any
 ) -> None:
     """Give the reasons and outcomes of each disputed item."""
-    from imr_rationale.serving.predict import load_model
-    from imr_rationale.serving.rows import Row, predict_rows
+    from imr_rationale.serving.predict import load_model, predict_rows
+    from imr_rationale.serving.rows import Row
 
     fitted = load_model(model, tracking_uri=tracking_uri)
 

@@ -17,6 +17,8 @@ NUMBER_RE = re.compile(r"(?<= )\d{1,2} ?[.)] ?(?=\S)")
 NAMED_NUMBER_RE = re.compile(r"(?<= )\d{1,2} ?[.)] ?(?=Regarding the request|MAXIMUS Federal)", re.IGNORECASE)
 # a full stop before a title: "… not medically necessary. MRI of the knee"
 SENTENCE_BREAK_RE = re.compile(r"[.!?][\"”)]? {1,9}(?=[A-Za-z0-9])")
+# "(?P<decision>" in the source of a pattern
+GROUP_RE = re.compile(r"\(\?P<\w{1,40}>")
 #: a title is looked for in so many characters; the longest seen took 400
 TITLE_CHARS = 600
 
@@ -50,7 +52,7 @@ def _label_patterns(layout: Layout) -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 def _strip_groups(pattern: re.Pattern[str]) -> str:
     """Give a pattern's source without names of groups and without the end of its line."""
-    return re.sub(r"\(\?P<\w+>", "(?:", pattern.pattern).replace("?$", "?")
+    return GROUP_RE.sub("(?:", pattern.pattern).replace("^", "").replace("?$", "?")
 
 
 def _find_titles(text: str) -> Iterator[int]:

@@ -136,7 +136,7 @@ DECISIONS_AND_RATIONALES = Layout(
     ),
     # "1. The request for an MRI of the left knee is not medically necessary and appropriate."
     numbered=re.compile(
-        r"(?P<number>\d{1,2}) ?[.)] ?(?:The request for )?(?P<treatment>.{1,1500}?) ?" + NOT_NECESSARY + r" ?\.?$",
+        r"^(?P<number>\d{1,2}) ?[.)] ?(?:The request for )?(?P<treatment>.{1,1500}?) ?" + NOT_NECESSARY + r" ?\.?$",
         re.IGNORECASE,
     ),
 )
@@ -182,12 +182,12 @@ DETERMINATION_NOTICE = Layout(
     ),
     # "1) Regarding the request for an MRI of the left knee:"
     numbered=re.compile(
-        r"(?P<number>\d{1,2}) ?[.)] ?Regarding the request for (?P<treatment>.{1,1500}?)(?P<decision>) ?:?$",
+        r"^(?P<number>\d{1,2}) ?[.)] ?Regarding the request for (?P<treatment>.{1,1500}?)(?P<decision>) ?:?$",
         re.IGNORECASE,
     ),
     # "1) MAXIMUS Federal Services, Inc. has determined the request for a cane is notmedically necessary"
     decision=re.compile(
-        r"(?P<number>\d{1,2}) ?[.)] ?MAXIMUS Federal Services, ?Inc\.? ?has ?determined ?(?:that )?the ?request ?for "
+        r"^(?P<number>\d{1,2}) ?[.)] ?MAXIMUS Federal Services, ?Inc\.? ?has ?determined ?(?:that )?the ?request ?for "
         r"(?P<treatment>.{1,1500}?) ?" + NOT_NECESSARY,
         re.IGNORECASE,
     ),

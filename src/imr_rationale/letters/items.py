@@ -5,10 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from imr_rationale.labels import Outcome
+from imr_rationale.letters.citation import read_basis
 from imr_rationale.letters.headings import Layout
 from imr_rationale.letters.item_headings import find_body, find_headings, match_field, read_heading
 from imr_rationale.letters.lines import Line, join_lines, join_paragraphs
 from imr_rationale.letters.modified import read_modified
+from imr_rationale.letters.request import read_request
 from imr_rationale.records import Item
 
 __all__ = ["parse_items"]
@@ -19,6 +21,8 @@ FIELDS = ("claims_administrator_guideline", "reviewer_guideline", "rationale")
 REVIEWER_RE = re.compile(r"The (?:Expert|Physician|Medical|Professional) Reviewer\b", re.IGNORECASE)
 # "1. MRI of the left knee", "2) home exercise kit"
 NUMBER_RE = re.compile(r"(?P<number>\d{1,2}) ?[.)] ?(?=\S)")
+#: a section's heading wraps over no more lines than this
+HEADING_LINES = 3
 #: a decision wraps over no more lines than this; the longest modified request seen took 7
 DECISION_LINES = 15
 MARKUP_RE = re.compile(r"</?b>", re.IGNORECASE)
@@ -100,6 +104,9 @@ def _make_item(
         rationale_end_char=rationale_span[1] if rationale_span else None,
         heading=heading,
         modified=modified,
+        request=read_request(treatment),
+        claims_administrator_basis=read_basis(claims_administrator),
+        reviewer_basis=read_basis(reviewer),
     )
 
 
@@ -229,20 +236,17 @@ def _parse_issues(text: str, sections: Mapping[str, Lines], layout: Layout) -> I
 
 
 def _skip_heading(lines: Lines, heading: re.Pattern[str]) -> Lines:
-    """Drop the lines of a section's heading; text behind it on its last line stays."""
-    if not lines:
-        return ()
-    for end in (3, 2, 1):
-        match = heading.match(join_lines(lines[:end]))
-        rest = len(join_lines(lines[:end])) - match.end() if match else 0
-        if match and end > 1 and rest >= len(lines[end - 1].text) and lines[end - 1].text:
-            continue  # the heading ends on a line before
-        if match:
-            last = lines[min(end, len(lines)) - 1]
-            tail = join_lines(lines[:end])[match.end() :].strip()
-            kept = [replace(last, start_char=last.end_char - len(tail), text=tail)] if tail else []
-            return [*kept, *lines[end:]]
-    return lines
+    """Drop the words of a section's heading, which may wrap; what stands behind them on its last line stays."""
+    match = heading.match(join_lines(lines[:HEADING_LINES]))
+    left = match.end() if match else 0
+    for i, line in enumerate(lines):
+        if left < len(line.text):
+            tail = line.text[left:].strip()
+            rest = [replace(line, start_char=line.end_char - len(tail), text=tail)] if tail else []
+            return [*rest, *lines[i + 1 :]]
+        # one space joins two lines
+        left = max(left - len(line.text) - 1, 0) if line.text else left
+    return ()
 
 
 def _split_numbered(lines: Lines) -> list[Lines]:

@@ -24,11 +24,12 @@ from imr_rationale.letters.headings import LAYOUTS, UNKNOWN, Layout
 from imr_rationale.letters.items import parse_items
 from imr_rationale.letters.lines import Line, join_lines, join_paragraphs, make_lines
 from imr_rationale.letters.pages import drop_page_lines
+from imr_rationale.letters.request import read_request
 from imr_rationale.letters.sandbox import read_document
 from imr_rationale.letters.sources import Document
 from imr_rationale.records import Dates, Item, Letter
 
-__all__ = ["parse_document", "parse_letter", "read_letter"]
+__all__ = ["ROW", "parse_document", "parse_letter", "read_letter"]
 
 Sections = Mapping[str, Sequence[Line]]
 #: layout of a rationale that stands in a table, without a letter around it
@@ -37,7 +38,7 @@ ROW = "row"
 PRIORITY_RE = re.compile(r"[A-Za-z]{1,30}")
 # "Nature of Statutory Criteria/Case Summary: … Findings: …", as the DMHC prints both in one cell
 FINDINGS_RE = re.compile(
-    r"(?:Nature of Statutory Criteria ?/ ?)?Case Summary ?:(?P<summary>.*?)\bFindings ?:", re.IGNORECASE | re.DOTALL
+    r"^(?:Nature of Statutory Criteria ?/ ?)?Case Summary ?:(?P<summary>.*?)\bFindings ?:", re.IGNORECASE | re.DOTALL
 )
 
 
@@ -210,6 +211,7 @@ def _make_row_letter(document: Document) -> Letter:
         rationale_start_char=start,
         rationale_end_char=start + len(rationale),
         heading=document.treatment,
+        request=read_request(document.treatment),
         warnings=() if outcome or not document.outcome else (f"outcome {document.outcome!r} is not read",),
     )
     summary = match["summary"].strip() if match else None

@@ -88,7 +88,10 @@ def run_batch(
 
 def _run(batch: Batch, progress: Callable[[Sequence[Path | Reject]], Iterable[Path | Reject]]) -> BatchReport:
     with _open_run(batch) as (journal, file):
-        _Run(batch, journal, file).read_files(progress(list(find_files(batch.paths))))
+        own = _list_own(batch.output)
+        files = [path for path in find_files(batch.paths) if path not in own]
+        journal.check_number(len(files))
+        _Run(batch, journal, file).read_files(progress(files))
         report = make_report(journal)
         if batch.output is not None:
             file.flush()
@@ -196,6 +199,14 @@ def _finish(output: Path, journal: Journal) -> None:
         rejects.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     journal.remove()
     partial.unlink(missing_ok=True)
+
+
+def _list_own(output: Path | None) -> frozenset[Path]:
+    """Give the files that a run writes itself, which may stand in the folder that it reads."""
+    if output is None:
+        return frozenset()
+    suffixes = ("", ".partial", ".journal", ".journal-wal", ".journal-shm", ".rejects.jsonl")
+    return frozenset(_beside(output, suffix) for suffix in suffixes)
 
 
 def _beside(output: Path | None, suffix: str) -> Path:

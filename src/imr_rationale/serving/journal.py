@@ -131,9 +131,12 @@ class Journal:
             if known is None:
                 self.database.execute("INSERT INTO files VALUES (?, ?)", (position, path))
             elif known[0] != path:
-                raise SourceError(
-                    f"--resume: found {path} where {known[0]} was; the inputs changed, start without --resume"
-                )
+                raise SourceError(f"--resume: found {path} in the place of {known[0]}; start without --resume")
+
+    def check_number(self, n_files: int) -> None:
+        """Refuse to go on with fewer files than the run before had begun."""
+        if self.query("SELECT count(*) FROM files")[0][0] > n_files:
+            raise SourceError("--resume: fewer files than when the run began; start without --resume")
 
     def add(self, entry: Entry, warnings: Sequence[str]) -> None:
         """Note what became of a letter; all of it or nothing."""

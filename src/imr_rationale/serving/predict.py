@@ -4,15 +4,16 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, overload
+from typing import overload
 
 from imr_rationale.errors import ModelError
 from imr_rationale.learning.bundle import find_champion, load_bundle
 from imr_rationale.learning.model import RationaleModel
 from imr_rationale.letters.layout import parse_letter, read_letter
 from imr_rationale.records import Item, ItemText, Letter, Prediction
+from imr_rationale.serving.rows import Row, name_letter
 
-__all__ = ["load_model", "predict", "predict_items", "predict_letter", "prediction_to_dict"]
+__all__ = ["load_model", "predict", "predict_items", "predict_letter", "predict_rows", "prediction_to_dict"]
 
 _LOCK = threading.Lock()
 _LOADED: dict[str, RationaleModel] = {}
@@ -142,6 +143,14 @@ def predict_items(
     ]
 
 
+def predict_rows(
+    letter: Letter, source: str, *, model: RationaleModel | None = None, min_certainty: float = 0.0
+) -> list[Row]:
+    """Give one JSON object for each disputed item of a letter."""
+    found = predict_items(letter, source=source, model=model, min_certainty=min_certainty)
+    return [prediction_to_dict(prediction) for prediction in found]
+
+
 def _place(prediction: Prediction, letter: Letter, item: Item, source: str | None, min_certainty: float) -> Prediction:
     """Say where a prediction stands; warn of an uncertain one, and when the verdict contradicts the heading."""
     verdict = prediction.outcome.verdict
@@ -156,7 +165,7 @@ def _place(prediction: Prediction, letter: Letter, item: Item, source: str | Non
     return replace(
         prediction,
         outcome=replace(prediction.outcome, heading=item.outcome),
-        letter=letter.case_number or (Path(source).stem if source else None),
+        letter=name_letter(letter, source),
         source=source,
         item=item.number,
         treatment=item.treatment,
@@ -164,7 +173,7 @@ def _place(prediction: Prediction, letter: Letter, item: Item, source: str | Non
     )
 
 
-def prediction_to_dict(prediction: Prediction) -> dict[str, Any]:
+def prediction_to_dict(prediction: Prediction) -> Row:
     """Give the JSON object of one disputed item, in the order of its fields."""
     outcome = prediction.outcome
     return {

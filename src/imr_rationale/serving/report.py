@@ -13,14 +13,14 @@ __all__ = ["BatchReport", "Duplicates", "Group", "format_report", "make_report",
 
 #: sources that stand for a group
 N_EXAMPLES = 3
-#: groups of warnings, of rejects and of duplicates that are listed; the rest is counted
-N_GROUPS = 50
+#: groups of warnings and of rejects that are listed, and groups of duplicates; the rest is counted
+N_GROUPS, N_DUPLICATES = 50, 20
 #: letters of one case that are named
 N_COPIES = 10
 # "item 3: " before a warning
 ITEM_RE = re.compile(r"^item \d{1,9}: ")
-# numbers and names that make equal warnings look different: "(certainty 0.31)", "'Overturned in part'"
-DETAIL_RE = re.compile(r"\d+(?:\.\d+)?|'[^']*'")
+# numbers and names that make equal warnings look different: "(certainty 0.31)", "'Overturned in part'"; not "'.doc'"
+DETAIL_RE = re.compile(r"\d+(?:\.\d+)?|'[^'.][^']*'")
 NOT_READ = " not read"
 KINDS = "SELECT kind, count(*), count(error) FROM entries GROUP BY kind"
 LAYOUTS = "SELECT layout, count(*), sum(n_items) FROM entries WHERE error IS NULL GROUP BY 1 ORDER BY 2 DESC"
@@ -142,7 +142,7 @@ def _make_groups(pairs: Iterator[tuple[str, str]]) -> tuple[Group, ...]:
 def _find_duplicates(journal: Journal, column: str) -> Duplicates:
     groups = f"SELECT {column} AS name, count(*) AS n FROM entries WHERE {column} NOT NULL GROUP BY 1 HAVING n > 1"  # noqa: S608  (our own names)
     [(n_groups, n_letters)] = journal.query(f"SELECT count(*), coalesce(sum(n), 0) FROM ({groups})")  # noqa: S608
-    names = [name for name, _ in journal.query(f"{groups} ORDER BY n DESC, min(position) LIMIT ?", N_GROUPS)]
+    names = [name for name, _ in journal.query(f"{groups} ORDER BY n DESC, min(position) LIMIT ?", N_DUPLICATES)]
     sources = f"SELECT source FROM entries WHERE {column} = ? ORDER BY position LIMIT ?"  # noqa: S608
     return Duplicates(
         n_groups,

@@ -6,12 +6,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from imr_rationale.learning.model import RationaleModel
 from imr_rationale.letters.layout import ROW
 from imr_rationale.records import Item, Letter
-from imr_rationale.serving.predict import predict_items, prediction_to_dict
 
-__all__ = ["Row", "item_to_dict", "parse_rows", "predict_rows"]
+__all__ = ["Row", "item_to_dict", "name_letter", "parse_rows"]
 
 Row = dict[str, Any]
 FIRST = ("treatment", "outcome", "claims_administrator_guideline", "reviewer_guideline", "rationale")
@@ -27,14 +25,6 @@ def parse_rows(letter: Letter, source: str) -> list[Row]:
     return [item_to_dict(letter, item, source) for item in letter.items]
 
 
-def predict_rows(
-    letter: Letter, source: str, *, model: RationaleModel | None = None, min_certainty: float = 0.0
-) -> list[Row]:
-    """Give one prediction row for each disputed item of a letter."""
-    found = predict_items(letter, source=source, model=model, min_certainty=min_certainty)
-    return [prediction_to_dict(prediction) for prediction in found]
-
-
 def item_to_dict(letter: Letter, item: Item, source: str) -> Row:
     """Give the JSON object of one parsed item: its own fields, then its letter's."""
     row: Row = {"letter": name_letter(letter, source), "source": source, "item": item.number}
@@ -48,10 +38,11 @@ def item_to_dict(letter: Letter, item: Item, source: str) -> Row:
     return row
 
 
-def name_letter(letter: Letter, source: str) -> str:
+def name_letter(letter: Letter, source: str | None) -> str | None:
     """Give the case number, else what the source calls the letter."""
-    path = Path(source)
-    return letter.case_number or (path.name if letter.layout == ROW else path.stem)
+    if letter.case_number or source is None:
+        return letter.case_number
+    return Path(source).name if letter.layout == ROW else Path(source).stem
 
 
 def _letter_fields() -> list[str]:

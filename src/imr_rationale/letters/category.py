@@ -1,0 +1,164 @@
+"""The words of a treatment -> its request category, body regions and side, by tables of phrases."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from typing import cast
+
+from imr_rationale.labels import Category, Side
+from imr_rationale.letters.amounts import FLAGS, find_strength
+from imr_rationale.letters.terms import (
+    ENDINGS,
+    GENERIC_PHRASES,
+    HEADS,
+    NOT_TESTS,
+    PHRASES,
+    QUALIFIERS,
+    REGIONS,
+    SIDES,
+)
+from imr_rationale.records import Found
+
+__all__ = ["read_category", "read_regions", "read_side"]
+
+#: first word -> (words, kind) of each phrase that begins with it, the longest first
+Index = Mapping[str, tuple[tuple[tuple[str, ...], str], ...]]
+#: the words between two phrases of one noun group, as in "physical therapy lumbar spine initial evaluation"
+MAX_GROUP_GAP = 40
+# "MRI", "X", "Ray", "500mg"
+WORD_RE = re.compile(r"[A-Za-z0-9]+")
+# "MRI of the knee prior to injection": a new noun group begins
+BREAK_RE = re.compile(
+    r"[,;:+&\[]|\b(?:of|for|to|with|w|without|and|or|prior|in|on|at|by|from|after|before|following|plus|per|via|under|"
+    r"versus|vs|including)\b",
+    FLAGS,
+)
+# "both knees"
+BOTH_RE = re.compile(r"\bboth(?= |$)|\bb/l\b", FLAGS)
+# "left and right wrist"
+OPPOSITE_RE = re.compile(r"\b(?:left(?: and | & |/)right|right(?: and | & |/)left)\b", FLAGS)
+#: what is asked for before an operation, or to bear it, serves the operation
+BEFORE_SURGERY = frozenset({"Diagnostic Testing", "Evaluation & Management", "DMEPOS"})
+
+
+def _index_phrases(tables: Iterable[Mapping[str, tuple[str, ...]]]) -> Index:
+    index: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+    for kind, phrase in ((kind, phrase) for table in tables for kind, phrases in table.items() for phrase in phrases):
+        words = tuple(_singular(word) for word in phrase.split())
+        index.setdefault(words[0], []).append((words, kind))
+    return {first: tuple(sorted(found, key=lambda pair: -len(pair[0]))) for first, found in index.items()}
+
+
+@cache
+def _index_categories() -> Index:
+    return _index_phrases((cast("Mapping[str, tuple[str, ...]]", PHRASES), QUALIFIERS))
+
+
+@cache
+def _index_generic() -> Index:
+    return _index_phrases((cast("Mapping[str, tuple[str, ...]]", GENERIC_PHRASES),))
+
+
+@cache
+def _index_regions() -> Index:
+    return _index_phrases((REGIONS,))
+
+
+def _singular(word: str) -> str:
+    """Give a word without its plural ending; "TENS" is no plural of ten.
+
+    Examples
+    --------
+    >>> [_singular(word) for word in ("braces", "crutches", "biopsies", "pelvis", "tens")]
+    ['brace', 'crutch', 'biopsy', 'pelvis', 'tens']
+    """
+    if len(word) < 4 or not word.endswith("s") or word.endswith(("ss", "us", "is")) or word == "tens":
+        return word
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    return word[:-2] if word.endswith(("ches", "shes", "xes", "sses")) else word[:-1]
+
+
+def _read_ending(word: str) -> str | None:
+    if len(word) < 7 or word in NOT_TESTS:
+        return None
+    return next((kind for kind, endings in ENDINGS if word.endswith(endings)), None)
+
+
+def _scan(text: str, index: Index, read_word: Callable[[str], str | None] = lambda word: None) -> Iterator[Found[str]]:
+    """Yield the phrases of `index` in order, none inside another; `read_word` judges a word that begins none."""
+    tokens = tuple(WORD_RE.finditer(text))
+    words = tuple(_singular(token[0].lower()) for token in tokens)
+    i = 0
+    while i < len(words):
+        found = next((pair for pair in index.get(words[i], ()) if words[i : i + len(pair[0])] == pair[0]), None)
+        size, kind = (len(found[0]), found[1]) if found else (1, read_word(words[i]))
+        if kind is not None:
+            yield Found(kind, tokens[i].start(), tokens[i + size - 1].end())
+        i += size
+
+
+def read_category(text: str) -> Found[Category] | None:
+    """Read the request category, with the words that decide it."""
+    matches = tuple(_scan(text, _index_categories(), _read_ending))
+    head = _find_head(text, [match for match in matches if match.value not in {"pre", "post"}])
+    if head is None:
+        head = _read_strength(text) or _find_head(text, list(_scan(text, _index_generic())))
+    qualifiers = [match for match in matches if match.value in {"pre", "post"}]
+    found = _qualify(head, qualifiers)
+    if found is None:
+        return None
+    value = "Evaluation & Management" if found.value == "specialty" else found.value
+    return Found(cast("Category", value), found.start_char, found.end_char)
+
+
+def _find_head(text: str, matches: list[Found[str]]) -> Found[str] | None:
+    """Give the first match, or the later one of its noun group that takes over."""
+    if not matches:
+        return None
+    head = last = matches[0]
+    for match in matches[1:]:
+        gap = text[last.end_char : match.start_char]
+        if len(gap) > MAX_GROUP_GAP or BREAK_RE.search(gap) or ("(" in gap and match.value != head.value):
+            break
+        if match.value in HEADS.get(head.value, frozenset()):
+            head = match
+        last = match
+    return head
+
+
+def _read_strength(text: str) -> Found[str] | None:
+    match = find_strength(text)
+    return Found("Pharmaceuticals", match.start(), match.end()) if match else None
+
+
+def _qualify(head: Found[str] | None, qualifiers: list[Found[str]]) -> Found[str] | None:
+    """Make what serves an operation an adjunct of it: "pre-operative EKG", "walker, post-operative"."""
+    for qualifier in qualifiers:
+        if head is None:
+            return Found("Adjunct Surgical Services", qualifier.start_char, qualifier.end_char)
+        early = qualifier.value == "pre" and qualifier.start_char < head.start_char
+        kinds = BEFORE_SURGERY | {"specialty"} if early else frozenset({"DMEPOS"} if qualifier.value == "post" else ())
+        if head.value in kinds:
+            start = min(qualifier.start_char, head.start_char)
+            return Found("Adjunct Surgical Services", start, max(qualifier.end_char, head.end_char))
+    return head
+
+
+def read_regions(text: str) -> Iterator[Found[str]]:
+    """Yield the body regions, each once."""
+    seen = {""}
+    for region in _scan(text, _index_regions()):
+        if region.value not in seen:
+            seen.add(region.value)
+            yield region
+
+
+def read_side(text: str) -> Found[Side] | None:
+    """Read the side; of different ones the first."""
+    opposite = OPPOSITE_RE.search(text) or BOTH_RE.search(text)
+    words = (token for token in WORD_RE.finditer(text) if token[0].lower() in SIDES)
+    first = next(words, None)
+    if opposite is not None and (first is None or opposite.start() <= first.start()):
+        return Found("bilateral", opposite.start(), opposite.end())
+    return Found(SIDES[first[0].lower()], first.start(), first.end()) if first else None

@@ -1,0 +1,221 @@
+"""Guideline lines read into the guidelines that they name.
+
+A line is cut where a mark stands (an opening such as "Decision based on", a publisher's name, a title of the MTUS);
+each piece is one citation, and its fields are read from its own words. What stands in parentheses never cuts.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from imr_rationale.labels import GuidelineBody
+from imr_rationale.letters.guidelines import (
+    ADDRESS_RE,
+    AFTER,
+    ATTACHED,
+    BODIES,
+    CHAPTER_WORD_RE,
+    EDGE_RE,
+    EMPTY_RE,
+    INHERITING,
+    JOINT_RE,
+    MARK_RE,
+    MASK,
+    NOISE_RES,
+    NONE_RE,
+    OPENERS,
+    OUTSIDE_RE,
+    PAGES_RE,
+    PAREN_RE,
+    REGULATION_RE,
+    REVERSED_EDGE_RE,
+    SECTION_RE,
+    SEPARATORS,
+    SPACE_RE,
+    TITLE_RE,
+    UNMARKED,
+    YEAR_RE,
+)
+from imr_rationale.records import Basis, Citation, Found
+
+__all__ = ["read_basis"]
+
+#: characters; the longest real line seen has 1,700
+MAX_CHARS = 20_000
+#: characters; a longer parenthesis is text that holds citations, not an aside
+MAX_ASIDE = 200
+#: what a title follows that is not a topic of the guideline before it
+LINKS = (", ", "; ", ". ", ": ", " and ", " on ", " the ", " citation ")
+
+
+@dataclass(slots=True)
+class _Piece:
+    """A stretch of the line, its marks, and whether the line says that what it names is part of the MTUS."""
+
+    start: int
+    end: int
+    mark_end: int
+    kinds: list[str]
+    adopted: bool | None = None
+
+
+def read_basis(line: str | None) -> Basis:
+    """Read which guidelines a guideline line names.
+
+    Parameters
+    ----------
+    line : str or None
+        Of an item's claims administrator or reviewer; beyond `MAX_CHARS` characters it is not read.
+
+    Returns
+    -------
+    Basis
+        For every citation `line[start_char:end_char] == text`.
+
+    References
+    ----------
+    California Code of Regulations, title 8, sections 9792.20 to 9792.27: the MTUS and what it adopts of ACOEM.
+
+    Examples
+    --------
+    >>> basis = read_basis("MTUS Knee Complaints 2004, Section(s): Summary, and Opioid Treatment 2016.")
+    >>> [(citation.body, citation.title, citation.section, citation.year) for citation in basis.citations]
+    [('MTUS', 'Knee Complaints', 'Summary', 2004), ('MTUS', 'Opioid Treatment', None, 2016)]
+    """
+    line = (line or "")[:MAX_CHARS]
+    text = SPACE_RE.sub(" ", line)
+    plain = _mask_asides(NONE_RE.sub(_blank, OUTSIDE_RE.sub(_blank, text)))
+    none = _find(NONE_RE, line, text)
+    pieces = (piece for piece in _cut(plain) if not (none and piece.kinds[-1] in UNMARKED))
+    return Basis(tuple(_make_citations(line, plain, pieces)), _find(OUTSIDE_RE, line, text), none)
+
+
+def _find(pattern: re.Pattern[str], line: str, text: str) -> Found[str] | None:
+    match = pattern.search(text)
+    return match and Found(line[match.start() : match.end()], match.start(), match.end())
+
+
+def _blank(match: re.Match[str]) -> str:
+    return " " * len(match.group())
+
+
+def _mask_asides(text: str) -> str:
+    """Cover what stands in parentheses, so that no mark is found there."""
+    opened: list[int] = []
+    chars = list(text)
+    for paren in PAREN_RE.finditer(text):
+        if paren.group() == "(":
+            opened.append(paren.start())
+        elif opened:
+            start = opened.pop()
+            if paren.end() - start <= MAX_ASIDE:
+                chars[start : paren.end()] = MASK * (paren.end() - start)
+    return "".join(chars)
+
+
+def _make_citations(line: str, plain: str, pieces: Iterable[_Piece]) -> Iterator[Citation]:
+    for piece in pieces:
+        start, end = _trim(plain, piece.start, piece.end)
+        if start < end:
+            text = line[start:end]
+            body = _choose_body(piece)
+            title, section = _read_names(text, body)
+            year, pages, regulation = _read_numbers(text)
+            yield Citation(body, title, section, year, pages, regulation, start, end, text)
+
+
+def _cut(plain: str) -> list[_Piece]:
+    """Cut the line at its marks; every opening begins an empty piece that says what the next ones inherit."""
+    pieces = [_Piece(0, len(plain), 0, ["start"])]
+    for mark in MARK_RE.finditer(plain):
+        kind, last = str(mark.lastgroup), pieces[-1]
+        if kind == "open" and last.kinds == ["start"]:
+            last.end = last.start  # "The utilization reviewer" is whose decision it was
+        if kind == "part":
+            _adopt(pieces, adopted=mark["no"] is None)
+        if kind in OPENERS:
+            _open(pieces, _Piece(mark.end(), len(plain), mark.end(), ["open"], OPENERS[kind]), mark.start())
+        elif _joins(last, mark, plain):
+            last.kinds.append(kind)
+            last.mark_end = mark.end()
+        elif _begins(last, mark, plain):
+            kinds = [*last.kinds, kind] if kind in INHERITING else [kind]
+            _open(pieces, _Piece(mark.start(), len(plain), mark.end(), kinds, last.adopted), mark.start())
+    return pieces
+
+
+def _open(pieces: list[_Piece], piece: _Piece, end: int) -> None:
+    pieces[-1].end = min(pieces[-1].end, end)
+    pieces.append(piece)
+
+
+def _adopt(pieces: list[_Piece], *, adopted: bool) -> None:
+    """Tell every piece since the last opening what the line says of it."""
+    for piece in reversed(pieces):
+        piece.adopted = adopted
+        if piece.kinds[0] == "open":
+            return
+
+
+def _joins(piece: _Piece, mark: re.Match[str], plain: str) -> bool:
+    """Whether a mark names again what the piece names: "MTUS ACOEM"; the address of a source."""
+    if mark.lastgroup == "url":
+        return not any(kind in BODIES or kind == "url" for kind in piece.kinds)
+    gap = plain[piece.mark_end : mark.start()]
+    return mark.lastgroup in ATTACHED.get(piece.kinds[-1], ()) and JOINT_RE.match(gap) is not None
+
+
+def _begins(piece: _Piece, mark: re.Match[str], plain: str) -> bool:
+    """Whether a mark names another guideline, not a topic of the piece's own."""
+    kind, before = str(mark.lastgroup), plain[max(mark.start() - 10, 0) : mark.start()].lower()
+    linked = not before or before.endswith(LINKS)
+    if kind in ("complaints", "guideline"):
+        return linked and ("odg" not in piece.kinds or before.endswith("; "))
+    if kind == "other" and not linked:
+        return False
+    return kind not in AFTER or not AFTER[kind].isdisjoint(piece.kinds) or (kind == "other" and before.endswith("; "))
+
+
+def _trim(plain: str, start: int, end: int) -> tuple[int, int]:
+    text = plain[start:end]
+    first, last = EDGE_RE.match(text), REVERSED_EDGE_RE.match(text[::-1])
+    return start + (first.end() if first else 0), end - (last.end() if last else 0)
+
+
+def _choose_body(piece: _Piece) -> GuidelineBody:
+    """MTUS where the line says so, else who publishes it; a chapter without a name is ODG's, whose names they are."""
+    if piece.adopted:
+        return "MTUS"
+    if piece.adopted is False and piece.kinds[-1] == "complaints":
+        return "ACOEM"
+    return next((body for kind, body in BODIES.items() if kind in piece.kinds), "other")
+
+
+def _read_numbers(text: str) -> tuple[int | None, str | None, str | None]:
+    """Year, pages and regulation."""
+    text = ADDRESS_RE.sub(" ", text)
+    regulation, text = REGULATION_RE.search(text), REGULATION_RE.sub(" ", text)
+    pages, text = PAGES_RE.search(text), PAGES_RE.sub(" ", text)
+    year = YEAR_RE.search(text)
+    return year and int(year["value"]), pages and pages["value"], regulation and regulation.group()
+
+
+def _read_names(text: str, body: GuidelineBody) -> tuple[str | None, str | None]:
+    """Title and section: what is left when numbers and publishers are gone."""
+    for pattern in NOISE_RES:
+        text = pattern.sub(" ", text)
+    text = _tidy(text)
+    if label := SECTION_RE.search(text):
+        title, section = CHAPTER_WORD_RE.sub("", _tidy(text[: label.start()])), text[label.end() :]
+    elif body == "other":
+        title, section = text, ""
+    elif match := TITLE_RE.match(text):
+        title, section = match["title"], text[match.end() :]
+    else:
+        title, section = "", text
+    return _tidy(title) or None, _tidy(section) or None
+
+
+def _tidy(text: str) -> str:
+    text = " ".join(EMPTY_RE.sub(" ", text).split()).strip(SEPARATORS)
+    return text[1:-1] if text[:1] == "(" and text[-1:] == ")" else text
