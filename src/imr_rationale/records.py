@@ -77,7 +77,7 @@ class Citation:
     Attributes
     ----------
     body : {"MTUS", "ACOEM", "ODG", "other"}
-        MTUS where the line says that it is, or is part of, the MTUS (as some chapters of ACOEM are); else who publishes it.
+        MTUS where the line says that it is, or is part of, the MTUS, as chapters of ACOEM are; else who publishes it.
     title : str or None
         Guideline or chapter, as printed: "Chronic Pain Treatment Guidelines", "Low Back Complaints".
     section : str or None

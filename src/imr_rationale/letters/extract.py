@@ -2,21 +2,24 @@
 
 import io
 import itertools
+import lzma
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from imr_rationale.errors import SourceError
 from imr_rationale.letters.clean import clean_text, decode_bytes
-from imr_rationale.letters.limits import MAX_CHARS, MAX_COMPRESSION, MAX_PAGE_POINTS, Limits
+from imr_rationale.letters.limits import MAX_CHARS, MAX_COMPRESSION, MAX_PAGE_POINTS, MAX_TAGS, Limits
 from imr_rationale.letters.pages import find_body_lines
 
 if TYPE_CHECKING:
     import pypdfium2
+    from lxml.etree import _Element
 
 __all__ = ["EXTRACTORS", "SUFFIXES", "ZIP_ERRORS", "check_office", "check_unpacked", "extract_text", "find_kind"]
 
@@ -51,12 +54,18 @@ MAGIC = (
 )
 #: part that every Office file has and that they are written with first
 OFFICE_PART = b"[Content_Types].xml"
+#: Word's elements that hold settings, text that was moved away, or the same text for an older Word
+WORD_SKIPPED = frozenset(("pPr", "rPr", "tblPr", "trPr", "tcPr", "sectPr", "moveFrom", "Fallback"))
+#: what stands for a character without being text
+WORD_MARKS: Mapping[str, str] = MappingProxyType({"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"})
 #: kinds that are known and not read
 REFUSED: Mapping[str, str] = MappingProxyType(
     {"doc": "a Word 97 file: save it as .docx or .pdf", "rtf": "an RTF file: save it as .docx or .pdf"}
 )
+#: of a part of an Office file, read at a time
+CHUNK_BYTES = 1_000_000
 #: what zipfile raises on damaged, encrypted or unknown archives
-ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
+ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError, ValueError, struct.error)
 # "<!DOCTYPE html>", "<html lang=en>" at the beginning of a text
 HTML_RE = re.compile(rb"\s{0,100}(?:<\?xml[^>]{0,200}>\s{0,100})?<(?:!doctype html|html)\b", re.IGNORECASE)
 
@@ -87,7 +96,7 @@ def find_kind(name: str, data: bytes) -> str:
         raise SourceError(f"{name}: {REFUSED[kind]}")
     if kind == "zip" and SUFFIXES.get(suffix) in {"docx", "xlsx"}:
         return SUFFIXES[suffix]
-    if kind == "zip" and not suffix and OFFICE_PART in data:
+    if kind == "zip" and suffix != ".zip" and OFFICE_PART in data:
         return "docx"
     if kind is None and suffix not in SUFFIXES and (suffix or b"\x00" in data):
         raise SourceError(f"{name}: unknown kind {suffix!r}; known: {', '.join(SUFFIXES)}")
@@ -120,30 +129,29 @@ def extract_text(name: str, data: bytes, kind: str, limits: Limits) -> tuple[str
     """
     if len(data) > limits.bytes:
         raise SourceError(f"{name}: {len(data)} bytes; at most {limits.bytes} are read")
-    text, notes = EXTRACTORS[kind](name, data, limits)
+    text = EXTRACTORS[kind](name, data, limits)
     if len(text) > MAX_CHARS:
         raise SourceError(f"{name}: {len(text)} characters of text; at most {MAX_CHARS} are read")
-    cleaned, repairs = clean_text(text)
-    return cleaned, (*notes, *repairs)
+    cleaned, notes = clean_text(text)
+    if not cleaned.strip():
+        raise SourceError(f"{name}: {'PDF without text layer (a scan?)' if kind == 'pdf' else 'no text in it'}")
+    return cleaned, notes
 
 
-def _extract_plain(name: str, data: bytes, limits: Limits) -> tuple[str, tuple[str, ...]]:
+def _extract_plain(name: str, data: bytes, limits: Limits) -> str:
     return decode_bytes(data)
 
 
-def _extract_pdf(name: str, data: bytes, limits: Limits) -> tuple[str, tuple[str, ...]]:
+def _extract_pdf(name: str, data: bytes, limits: Limits) -> str:
     import pypdfium2
 
     try:
         with pypdfium2.PdfDocument(data) as document:
             if len(document) > limits.pages:
                 raise SourceError(f"{name}: {len(document)} pages; at most {limits.pages} are read")
-            text = _join_pages(list(_read_pages(name, document)))
+            return _join_pages(list(_read_pages(name, document)))
     except pypdfium2.PdfiumError as error:
         raise SourceError(f"{name}: no readable PDF ({error})") from error
-    if not text.strip():
-        raise SourceError(f"{name}: PDF without text layer (a scan?)")
-    return text, ()
 
 
 def _read_pages(name: str, document: "pypdfium2.PdfDocument") -> Iterator[list[tuple[str, float]]]:
@@ -199,47 +207,68 @@ def _baselines(textpage: "pypdfium2.PdfTextPage", lines: Sequence[str]) -> Itera
         index += len(line) + 2
 
 
-def _extract_html(name: str, data: bytes, limits: Limits) -> tuple[str, tuple[str, ...]]:
-    from inscriptis import get_text
-    from lxml.etree import LxmlError
+def _extract_html(name: str, data: bytes, limits: Limits) -> str:
+    from inscriptis import Inscriptis
+    from lxml.etree import LxmlError, ParserError
+    from lxml.html import HTMLParser, document_fromstring
 
-    html, notes = decode_bytes(data)
-    if not html.strip():
-        return "", notes
+    html = decode_bytes(data).replace("\x00", "")
+    if html.count("<") > MAX_TAGS:
+        raise SourceError(f"{name}: more than {MAX_TAGS} HTML tags")
+    parser = HTMLParser(encoding="utf-8")
     try:
-        return get_text(html), notes
+        tree = document_fromstring(html.encode(errors="replace"), parser=parser)
+        # the parser passes over what is nested deeper than it goes
+        for entry in parser.error_log.filter_from_fatals():
+            raise SourceError(f"{name}: no readable HTML ({entry.message})")
+        return str(Inscriptis(tree).get_text())
+    except ParserError:  # nothing but comments
+        return ""
     except (LxmlError, RecursionError, ValueError) as error:
         raise SourceError(f"{name}: no readable HTML ({type(error).__name__})") from error
 
 
-def _extract_docx(name: str, data: bytes, limits: Limits) -> tuple[str, tuple[str, ...]]:
+def _extract_docx(name: str, data: bytes, limits: Limits) -> str:
     from docx import Document
     from docx.opc.exceptions import OpcError
     from lxml.etree import LxmlError
 
-    check_office(name, data, limits)
+    check_office(name, io.BytesIO(data), limits.bytes)
     try:
-        document = Document(io.BytesIO(data))
-        return "\n\n".join(_read_blocks(document.iter_inner_content())), ()
-    except (OpcError, LxmlError, KeyError, ValueError, AttributeError, RecursionError, zipfile.BadZipFile) as error:
+        return _read_word(Document(io.BytesIO(data)).element.body)
+    except (OpcError, LxmlError, LookupError, ValueError, AttributeError, TypeError, *ZIP_ERRORS) as error:
         raise SourceError(f"{name}: no readable Word file ({type(error).__name__})") from error
 
 
-def _read_blocks(blocks: Iterator[object]) -> Iterator[str]:
-    """Yield the text of each paragraph and of each row of a table."""
-    from docx.table import Table
-    from docx.text.paragraph import Paragraph
+def _read_word(body: "_Element") -> str:
+    """Give the text of a Word file in its order: paragraphs a blank line apart, a table's row on a line.
 
-    for block in blocks:
-        if isinstance(block, Paragraph):
-            yield block.text
-        elif isinstance(block, Table):
-            for row in block.rows:
-                yield "\t".join(cell.text for cell in row.cells)
+    Walks over the elements themselves: python-docx leaves out text in content controls, text boxes, tables inside
+    tables and revisions that were inserted.
+    """
+    from lxml.etree import QName, iterwalk
+
+    parts: list[str] = []
+    depth = 0
+    walk = iterwalk(body, events=("start", "end"))
+    for event, element in walk:
+        tag = QName(element).localname if isinstance(element.tag, str) else ""
+        if event == "start" and tag in WORD_SKIPPED:
+            walk.skip_subtree()
+        elif event == "start":
+            depth += tag == "tc"
+            parts.append((element.text or "") if tag == "t" else WORD_MARKS.get(tag, ""))
+        elif tag in {"p", "tr"}:
+            parts.append("\n" if depth else "\n\n")
+        elif tag == "tc":
+            depth -= 1
+            # a cell ends in a paragraph
+            parts[-1:] = "\t"
+    return "".join(parts)
 
 
-#: kind -> function from name, bytes and limits to text and notes
-EXTRACTORS: Mapping[str, Callable[[str, bytes, Limits], tuple[str, tuple[str, ...]]]] = MappingProxyType(
+#: kind -> function from name, bytes and limits to text
+EXTRACTORS: Mapping[str, Callable[[str, bytes, Limits], str]] = MappingProxyType(
     {"text": _extract_plain, "pdf": _extract_pdf, "html": _extract_html, "docx": _extract_docx}
 )
 
@@ -256,7 +285,7 @@ def check_unpacked(name: str, size: int, packed: int, limit: int) -> None:
         raise SourceError(f"{name}: unpacks to {size // max(packed, 1)} times its size, as only a zip bomb does")
 
 
-def check_office(name: str, data: bytes, limits: Limits) -> None:
+def check_office(name: str, file: IO[bytes], limit: int) -> None:
     """Refuse a .docx or .xlsx that is no archive, a bomb, or declares XML entities.
 
     References
@@ -264,12 +293,23 @@ def check_office(name: str, data: bytes, limits: Limits) -> None:
     Office Open XML (ECMA-376 part 2) forbids document type declarations; attacks by entity expansion need one.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
             packed = sum(member.compress_size for member in members)
-            check_unpacked(name, sum(member.file_size for member in members), packed, limits.bytes)
+            check_unpacked(name, sum(member.file_size for member in members), packed, limit)
             for member in members:
-                if member.filename.lower().endswith((".xml", ".rels")) and b"<!DOCTYPE" in archive.read(member):
+                if member.filename.lower().endswith((".xml", ".rels")) and _declares_type(archive, member):
                     raise SourceError(f"{name}: {member.filename} declares a document type, as entity attacks do")
     except ZIP_ERRORS as error:
         raise SourceError(f"{name}: no readable Office file ({error})") from error
+
+
+def _declares_type(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
+    rest = b""
+    with archive.open(member) as part:
+        # parts may be UTF-16, where every other byte is zero
+        while chunk := part.read(CHUNK_BYTES).replace(b"\x00", b""):
+            if b"<!DOCTYPE" in rest + chunk:
+                return True
+            rest = chunk[-len(b"<!DOCTYPE") :]
+    return False

@@ -12,6 +12,7 @@ __all__ = [
     "MAX_PAGES",
     "MAX_PAGE_POINTS",
     "MAX_SECONDS",
+    "MAX_TAGS",
     "Limits",
 ]
 
@@ -31,6 +32,8 @@ MAX_CONTAINER_BYTES = 50_000_000_000
 MAX_MEMBERS = 1_000_000
 #: text shrinks to a third, boilerplate to a twentieth; what shrinks more than this is a bomb
 MAX_COMPRESSION = 200
+#: a letter that Word saved as HTML has some thousand; a million take most of a minute
+MAX_TAGS = 200_000
 #: largest page side that the PDF standard allows, in points (200 inches)
 MAX_PAGE_POINTS = 14_400
 

@@ -14,24 +14,24 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import IO, Any
 
 from imr_rationale.errors import SourceError
 from imr_rationale.letters.limits import MAX_CHARS, Limits
-from imr_rationale.letters.sources import Document, Opened, Reject, Step, open_documents
+from imr_rationale.letters.sources import Document, Opened, Reject, Step, open_documents, print_name
 from imr_rationale.letters.tables import Columns
 
 __all__ = ["Sandbox", "read_document"]
 
-#: a character takes six bytes at most in JSON ("\\u00e9"); the rest of a frame is short
-MAX_FRAME = 6 * MAX_CHARS + 1_000_000
-STEPS: dict[str, type[Opened | Document | Reject]] = {step.__name__: step for step in (Opened, Document, Reject)}
+#: a character takes twelve bytes at most in JSON ("\\ud83d\\ude00"); the rest of a frame is short
+MAX_FRAME = 12 * MAX_CHARS + 1_000_000
+STEPS: Mapping[str, type[Opened | Reject]] = MappingProxyType({"Opened": Opened, "Reject": Reject})
 
 
 class _Lost(Exception):  # noqa: N818  (it is no error: the file is rejected with its text)
@@ -83,7 +83,7 @@ class Sandbox:
         skip : int
             So many members or rows were read before.
         """
-        source = name or str(path)
+        source = print_name(name or str(path))
         while True:
             opened: Opened | None = None
             n_opened = 0
@@ -92,13 +92,18 @@ class Sandbox:
                     if isinstance(step, Opened):
                         opened, n_opened = step, n_opened + 1
                     else:
+                        # the members of a table inside an archive have longer names
+                        opened = None if opened and step.source == opened.source else opened
                         yield step
                 return
             except _Lost as lost:
                 self.close()
-                lost_at = opened or Opened(source, "file")
-                yield Reject(lost_at.source, lost_at.kind, f"{lost_at.source}: {lost}")
-                if not n_opened:
+                if opened is not None:
+                    yield Reject(opened.source, opened.kind, f"{opened.source}: {lost}")
+                elif not n_opened:
+                    # twice at the same place
+                    behind = f"what stands behind the first {skip}: " if skip else ""
+                    yield Reject(source, "file", f"{source}: {behind}{lost}")
                     return
                 skip += n_opened
             finally:
@@ -106,15 +111,39 @@ class Sandbox:
                     self.close()
 
     def _ask(self, path: Path, name: str | None, skip: int) -> Iterator[Step]:
+        if self._child is not None and not self._child.lives():
+            # it ended while it had nothing to do
+            self.close()
         if self._child is None:
             self._child = _Child(self.limits)
         columns = asdict(self.columns) if self.columns else None
         self._child.send({"path": str(path), "name": name, "columns": columns, "skip": skip})
-        while frame := self._child.receive():
-            kind, values = frame
-            if kind == "Document":
-                values["notes"] = tuple(values["notes"])
-            yield STEPS[kind](**values)
+        while step := self._child.receive():
+            yield step
+
+
+def _parse_frame(line: bytes) -> Step | str | None:
+    """Give what a child says: a step, the name of the error it ended with, or that there is no more.
+
+    A library that a file has taken over may say anything.
+    """
+    try:
+        match json.loads(line):
+            case None:
+                return None
+            case ["crash", str(error)]:
+                return error
+            case ["Document", dict(values)] if _are_texts([*(notes := tuple(values.pop("notes"))), *values.values()]):
+                return Document(**values, notes=notes)
+            case [str(kind), dict(values)] if _are_texts(values.values()):
+                return STEPS[kind](**values)
+    except (LookupError, ValueError, TypeError, RecursionError):
+        pass
+    raise _Lost("reading it gave no valid answer")
+
+
+def _are_texts(values: Iterable[object]) -> bool:
+    return all(value is None or isinstance(value, str) for value in values)
 
 
 class _Child:
@@ -132,6 +161,10 @@ class _Child:
             start_new_session=True,  # Ctrl-C is for the parent
         )
 
+    def lives(self) -> bool:
+        """Say whether the process runs."""
+        return self._process.poll() is None
+
     def send(self, request: dict[str, Any]) -> None:
         assert self._process.stdin is not None  # noqa: S101
         self.busy = True
@@ -141,16 +174,14 @@ class _Child:
         except BrokenPipeError:
             raise _Lost(self._explain_end()) from None
 
-    def receive(self) -> tuple[str, dict[str, Any]] | None:
+    def receive(self) -> Step | None:
         """Give the next step; None when there is none."""
-        frame = json.loads(self._receive_line())
+        frame = _parse_frame(self._receive_line())
         if frame is None:
             self.busy = False
-            return None
-        kind, values = frame
-        if kind == "crash":
-            raise _Lost(self._explain_crash(values))
-        return kind, values
+        elif isinstance(frame, str):
+            raise _Lost(self._explain_crash(frame))
+        return frame
 
     def _receive_line(self) -> bytes:
         assert self._process.stdout is not None  # noqa: S101

@@ -5,9 +5,12 @@ nothing.
 """
 
 import io
+import re
+import stat
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -23,12 +26,22 @@ from imr_rationale.letters.extract import (
 from imr_rationale.letters.limits import MAX_CHARS, MAX_CONTAINER_BYTES, MAX_MEMBERS, Limits
 from imr_rationale.letters.tables import TABLES, Columns, read_rows
 
-__all__ = ["MISSING", "Document", "Opened", "Reject", "find_files", "index_files", "open_documents"]
+__all__ = ["MISSING", "Document", "Opened", "Reject", "find_files", "index_files", "open_documents", "print_name"]
 
 #: enough to tell the kind of a file
 HEAD_BYTES = 1_000
 #: what file managers and editors leave in folders; passed over without a word
 CLUTTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+
+
+# "C:/letters/a.txt"
+DRIVE_RE = re.compile(r"[A-Za-z]:")
+#: characters of a cell besides the text: the longest treatments have some hundred
+MAX_CELL = 10_000
+#: flag of a member that needs a password
+ENCRYPTED = 1
+#: bytes before each member of an archive, at least
+MEMBER_HEAD = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,35 +91,63 @@ Step = Opened | Document | Reject
 MISSING = "missing"
 
 
+def print_name(name: str) -> str:
+    r"""Give a file's name as it can be printed on one line and stored: other characters as escapes.
+
+    Examples
+    --------
+    >>> print_name("two\nlines.txt")
+    'two\\nlines.txt'
+    """
+    if name.isprintable():
+        return name
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name)
+
+
+def _reject(source: str, kind: str, error: str) -> Reject:
+    """Give a reject whose text is one line, whatever a library or a file's own words are made of."""
+    return Reject(source, kind, print_name(" ".join(error.split())))
+
+
 def find_files(paths: Sequence[Path]) -> Iterator[Path | Reject]:
     """Yield the files to read: each path itself, and every file below a folder, sorted.
 
-    Links are followed; one that leads back into a folder that was read already, or nowhere, is rejected by name. Only
-    what file managers leave behind and hidden files are passed over.
+    Links are followed; a folder that was read already is rejected by name. Only what file managers leave behind and
+    hidden files are passed over.
     """
     seen: set[tuple[int, int]] = set()
     waiting = list(reversed(paths))
     while waiting:
         path = waiting.pop()
+        name = print_name(str(path))
         try:
             if path.is_dir():
-                waiting += reversed(list(_list_folder(path, seen)))
-            else:
+                waiting += reversed(_list_folder(path, name, seen))
+            elif _is_unicode(str(path)):
                 yield path
+            else:
+                yield _reject(name, "file", f"{name}: the name is no Unicode; rename the file")
         except SourceError as error:
-            yield Reject(str(path), "folder", str(error))
+            yield _reject(name, "folder", str(error))
+        except OSError as error:
+            yield _reject(name, "folder", f"{name}: {error.strerror or error}")
 
 
-def _list_folder(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
-    try:
-        status = folder.stat()
-        entries = sorted(folder.iterdir())
-    except OSError as error:
-        raise SourceError(f"{folder}: {error.strerror or error}") from error
+def _list_folder(folder: Path, name: str, seen: set[tuple[int, int]]) -> list[Path]:
+    status = folder.stat()
     if (status.st_dev, status.st_ino) in seen:
-        raise SourceError(f"{folder}: a link to a folder that is read already")
+        raise SourceError(f"{name}: this folder was read already: a link, or given twice")
+    entries = sorted(entry for entry in folder.iterdir() if not _is_clutter(entry.name))
     seen.add((status.st_dev, status.st_ino))
-    return (entry for entry in entries if not _is_clutter(entry.name))
+    return entries
+
+
+def _is_unicode(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_clutter(name: str) -> bool:
@@ -139,23 +180,23 @@ def open_documents(
     skip : int
         So many members or rows were read before.
     """
-    name = name or str(path)
+    name = print_name(name or str(path))
     try:
         if not path.is_file():
             # a pipe or a device could wait for ever
             if not path.exists():
                 how = "a link that leads nowhere or to itself" if path.is_symlink() else "No such file or directory"
-                yield Reject(name, MISSING, f"{name}: {how}")
+                yield _reject(name, MISSING, f"{name}: {how}")
                 return
             raise SourceError(f"{name}: no regular file")
         with path.open("rb") as file:
             kind = find_kind(name, file.read(HEAD_BYTES))
             file.seek(0)
             yield from _open_file(file, name, kind, limits, columns, skip)
-    except (SourceError, OSError) as error:
-        yield Reject(
-            name, "file", str(error) if isinstance(error, SourceError) else f"{name}: {error.strerror or error}"
-        )
+    except SourceError as error:
+        yield _reject(name, "file", str(error))
+    except OSError as error:
+        yield _reject(name, "file", f"{name}: {error.strerror or error}")
 
 
 def _open_file(
@@ -174,62 +215,102 @@ def _open_file(
         yield Opened(name, kind)
         if size > limits.bytes:
             raise SourceError(f"{name}: {size} bytes; at most {limits.bytes} are read")
-        yield _read_document(name, file.read(), kind, limits)
+        # it may have grown meanwhile
+        yield _read_document(name, file.read(limits.bytes + 1), kind, limits)
 
 
 def _read_document(name: str, data: bytes, kind: str, limits: Limits) -> Document | Reject:
     try:
         text, notes = extract_text(name, data, kind, limits)
     except SourceError as error:
-        return Reject(name, kind, str(error))
+        return _reject(name, kind, str(error))
     return Document(name, kind, text, notes)
 
 
 def _open_archive(file: IO[bytes], name: str, limits: Limits, columns: Columns | None, skip: int) -> Iterator[Step]:
     try:
-        with zipfile.ZipFile(file) as archive:
-            members = [member for member in archive.infolist() if _is_file(member)]
-            if len(members) > MAX_MEMBERS:
-                raise SourceError(f"{name}: {len(members)} files; at most {MAX_MEMBERS} are read")
-            total = sum(member.file_size for member in members)
-            if total > MAX_CONTAINER_BYTES:
-                raise SourceError(f"{name}: unpacks to {total} bytes; at most {MAX_CONTAINER_BYTES} are read")
-            for member in members[skip:]:
-                source = f"{name}/{member.filename}"
-                yield Opened(source, "member")
-                yield from _read_member(archive, member, source, limits, columns)
-            if not members:
-                raise SourceError(f"{name}: an archive without files")
+        archive = zipfile.ZipFile(file)
     except ZIP_ERRORS as error:
         raise SourceError(f"{name}: no readable archive ({error})") from error
+    with archive:
+        members = _list_members(archive, name, limits)
+        shared = _find_shared(members)
+        for member in members[skip:]:
+            source = f"{name}/{print_name(member.filename)}"
+            yield Opened(source, "member")
+            try:
+                _check_member(member, source, shared, limits)
+                yield from _read_member(source, _unpack(archive, member, source), limits, columns)
+            except SourceError as error:
+                yield _reject(source, "member", str(error))
+            except OSError as error:
+                yield _reject(source, "member", f"{source}: {error.strerror or error}")
+
+
+def _list_members(archive: zipfile.ZipFile, name: str, limits: Limits) -> list[zipfile.ZipInfo]:
+    members = [member for member in archive.infolist() if _is_file(member)]
+    if not members:
+        raise SourceError(f"{name}: an archive without files")
+    if len(members) > MAX_MEMBERS:
+        raise SourceError(f"{name}: {len(members)} files; at most {MAX_MEMBERS} are read")
+    # larger ones are rejected one by one
+    total = sum(member.file_size for member in members if member.file_size <= limits.bytes)
+    if total > MAX_CONTAINER_BYTES:
+        raise SourceError(f"{name}: unpacks to {total} bytes; at most {MAX_CONTAINER_BYTES} are read")
+    return members
 
 
 def _is_file(member: zipfile.ZipInfo) -> bool:
-    parts = PurePosixPath(member.filename).parts
-    return not member.is_dir() and not any(_is_clutter(part) for part in parts if part != "..")
+    return not member.is_dir() and not any(_is_clutter(part) for part in _read_path(member).parts if part != "..")
 
 
-def _read_member(
-    archive: zipfile.ZipFile, member: zipfile.ZipInfo, source: str, limits: Limits, columns: Columns | None
-) -> Iterator[Step]:
+def _read_path(member: zipfile.ZipInfo) -> PurePosixPath:
+    """Give the path of a member; some programs for Windows write backslashes."""
+    return PurePosixPath(member.filename.replace("\\", "/"))
+
+
+def _find_shared(members: Sequence[zipfile.ZipInfo]) -> frozenset[int]:
+    """Give the offsets of members that overlap the next one, as those of a bomb whose members share their bytes."""
+    ordered = sorted(members, key=lambda member: member.header_offset)
+    return frozenset(
+        member.header_offset
+        for one, other in pairwise(ordered)
+        if one.header_offset + MEMBER_HEAD + one.compress_size > other.header_offset
+        for member in (one, other)
+    )
+
+
+def _check_member(member: zipfile.ZipInfo, source: str, shared: frozenset[int], limits: Limits) -> None:
+    path = _read_path(member)
+    if path.is_absolute() or ".." in path.parts or DRIVE_RE.match(str(path)):
+        raise SourceError(f"{source}: a path that climbs out of the archive")
+    if not path.name:
+        raise SourceError(f"{source}: a file without name")
+    if member.flag_bits & ENCRYPTED:
+        raise SourceError(f"{source}: needs a password")
+    if stat.S_ISLNK(member.external_attr >> 16):
+        raise SourceError(f"{source}: a link inside an archive is not followed")
+    if member.header_offset in shared:
+        raise SourceError(f"{source}: shares its bytes with another file, as only those of a zip bomb do")
+    check_unpacked(source, member.file_size, member.compress_size, limits.bytes)
+
+
+def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, source: str) -> bytes:
     try:
-        path = PurePosixPath(member.filename)
-        if path.is_absolute() or ".." in path.parts or "\\" in member.filename or ":" in path.parts[0]:
-            raise SourceError(f"{source}: a path that climbs out of the archive")
-        check_unpacked(source, member.file_size, member.compress_size, limits.bytes)
-        data = archive.read(member)
-        kind = find_kind(source, data[:HEAD_BYTES])
-        if kind == "zip":
-            raise SourceError(f"{source}: an archive inside an archive is not read")
-        if kind in TABLES:
-            rows = _open_table(io.BytesIO(data), source, kind, limits, columns, 0)
-            yield from (step for step in rows if not isinstance(step, Opened))
-        else:
-            yield _read_document(source, data, kind, limits)
-    except SourceError as error:
-        yield Reject(source, "member", str(error))
+        return archive.read(member)
     except ZIP_ERRORS as error:
-        yield Reject(source, "member", f"{source}: cannot be unpacked ({error})")
+        raise SourceError(f"{source}: cannot be unpacked ({error})") from error
+
+
+def _read_member(source: str, data: bytes, limits: Limits, columns: Columns | None) -> Iterator[Step]:
+    kind = find_kind(source, data[:HEAD_BYTES])
+    if kind == "zip":
+        raise SourceError(f"{source}: an archive inside an archive is not read")
+    if kind in TABLES:
+        rows = _open_table(io.BytesIO(data), source, kind, limits, columns, 0)
+        yield from (step for step in rows if not isinstance(step, Opened))
+    else:
+        yield _read_document(source, data, kind, limits)
 
 
 def _open_table(
@@ -238,24 +319,40 @@ def _open_table(
     if columns is None:
         raise SourceError(f"{name}: a table; say which column holds the rationales (--text-column or --preset)")
     if kind == "xlsx":
-        check_office(name, file.read(), replace(limits, bytes=MAX_CONTAINER_BYTES))
+        check_office(name, file, MAX_CONTAINER_BYTES)
         file.seek(0)
     try:
+        number = 0
         for number, row in enumerate(read_rows(file, kind, columns), start=1):
             if number > skip:
                 source = f"{name}:{number}"
                 yield Opened(source, "row")
                 yield _read_row(source, row, columns)
+        if not number:
+            raise SourceError("a table without rows")
     except SourceError as error:
         raise SourceError(f"{name}: {error}") from error
 
 
-def _read_row(source: str, row: dict[str, str | None], columns: Columns) -> Document | Reject:
+def _read_row(source: str, row: dict[str, str | None] | SourceError, columns: Columns) -> Document | Reject:
+    if isinstance(row, SourceError):
+        return _reject(source, "row", f"{source}: {row}")
     text = row[columns.text]
     if text is None:
-        return Reject(source, "row", f"{source}: no text in column {columns.text!r}")
+        return _reject(source, "row", f"{source}: no text in column {columns.text!r}")
     if len(text) > MAX_CHARS:
-        return Reject(source, "row", f"{source}: {len(text)} characters of text; at most {MAX_CHARS} are read")
+        return _reject(source, "row", f"{source}: {len(text)} characters of text; at most {MAX_CHARS} are read")
     cleaned, notes = clean_text(text)
-    cells = {field: row[name] for field in ("id", "outcome", "treatment") if (name := getattr(columns, field))}
-    return Document(source, "row", cleaned, notes, **cells)
+    return Document(
+        source,
+        "row",
+        cleaned,
+        notes,
+        **{field: _get_cell(row, columns, field) for field in ("id", "outcome", "treatment")},
+    )
+
+
+def _get_cell(row: dict[str, str | None], columns: Columns, field: str) -> str | None:
+    name = getattr(columns, field)
+    value = row[name] if name else None
+    return clean_text(value[:MAX_CELL])[0] if value else None
