@@ -21,7 +21,7 @@ lint: .venv/dev
 FUZZ_SECONDS ?= 120
 fuzz: .venv/dev
 	for target in parse sources predict; do \
-		$(BIN)/python tests/fuzz/fuzz.py $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
+		$(BIN)/python tests/fuzzing/targets.py $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 # writes the hashed requirements anew; no address is recorded
 lock: .venv/dev

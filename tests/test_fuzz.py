@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fuzz.fuzz import FINDINGS, TARGETS, write_seeds
+from fuzzing.targets import FINDINGS, TARGETS, write_seeds
 
 CASES = [(path.parent.name, path) for path in sorted(FINDINGS.glob("*/*"))]
 

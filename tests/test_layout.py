@@ -178,6 +178,9 @@ def test_parse_letter_takes_modified_requests_apart(
     (item,) = parse_letter(make_letter_text(heading=heading)).items
     assert item.modified is not None
     assert (item.modified.original, item.modified.authorized, item.modified.disputed) == parts
+    spans = (item.modified.original_span, item.modified.authorized_span, item.modified.disputed_span)
+    assert item.heading is not None
+    assert tuple(item.heading[slice(*span)] for span in spans if span) == parts
     assert item.treatment == parts[2]
     assert item.warnings == ()
 
@@ -291,3 +294,104 @@ def test_parse_letter_finds_headings_without_blank_lines(some_letters: tuple[Ann
         if all(long):  # a short rationale cannot be told from a long heading
             assert [fold(item.treatment) for item in parsed.items] == [fold(item.treatment) for item in letter.items]
             assert [fold(item.rationale) for item in parsed.items] == [fold(item.rationale) for item in letter.items]
+
+
+# ---------------------------------------------------------------- what fits no layout
+
+
+def test_parse_letter_reads_an_unknown_layout_by_the_headings_it_knows(make_letter_text: MakeText) -> None:
+    text = make_letter_text().replace("IMR ISSUES, DECISIONS AND RATIONALES", "OUR FINDINGS")
+    letter = parse_letter(text)
+    assert letter.layout == "unknown"
+    assert any("read as final_determination" in warning for warning in letter.warnings)
+    (item,) = letter.items
+    assert (item.treatment, item.outcome) == ("MRI of the left wrist", "Upheld")
+    assert letter.case_number == "CM99-0000001"
+    assert letter.specialty == "Hand Surgery"
+
+
+def test_parse_letter_reads_later_items_under_an_older_heading(make_letter_text: MakeText) -> None:
+    text = make_letter_text().replace("IMR ISSUES, DECISIONS AND RATIONALES", "IMR DECISION(S) AND RATIONALE(S)")
+    letter = parse_letter(text)
+    assert letter.layout == "unknown"
+    assert [(item.treatment, item.outcome) for item in letter.items] == [("MRI of the left wrist", "Upheld")]
+    assert letter.items[0].rationale is not None
+
+
+def test_parse_letter_keeps_a_decision_without_an_item() -> None:
+    text = (
+        "INDEPENDENT MEDICAL REVIEW DECISION AND RATIONALE\n"
+        "1) MAXIMUS Federal Services, Inc. has determined the request for a cane is medically necessary\nand appropriate.\n"
+        "2) MAXIMUS Federal Services, Inc. has determined the request for a bed is notmedically necessary and\n"
+        "appropriate.\n"
+        "1) Regarding the request for a cane:\nRationale for the Decision:\nThe gait is unsteady.\n"
+    )
+    cane, bed = parse_letter(text).items
+    assert (cane.treatment, cane.outcome, cane.rationale) == ("a cane", "Overturned", "The gait is unsteady.")
+    assert (bed.treatment, bed.outcome, bed.rationale) == ("a bed", "Upheld", None)
+    assert "item 2: rationale not read" in bed.warnings
+
+
+def test_parse_letter_names_decisions_that_contradict_each_other() -> None:
+    decision = "1) MAXIMUS Federal Services, Inc. has determined the request for a cane is {}medically necessary.\n"
+    text = (
+        "INDEPENDENT MEDICAL REVIEW DECISION AND RATIONALE\n"
+        + decision.format("")
+        + decision.format("not ")
+        + "1) Regarding the request for a cane:\nRationale for the Decision:\nThe gait is unsteady.\n"
+    )
+    (item,) = parse_letter(text).items
+    assert item.outcome is None
+    assert "item 1: is decided twice and differently" in item.warnings
+
+
+def test_parse_letter_shares_one_rationale_among_issues() -> None:
+    text = (
+        "MEDICAL PROFESSIONAL REVIEW\nISSUE AT DISPUTE:\n1. A cane\n2. A bed\nCASE SUMMARY:\nA fall.\n"
+        "RATIONALE FOR WHY THE REQUESTED TREATMENT/SERVICE IS/WAS NOT\nMEDICALLY NECESSARY:\nNeither is needed.\n"
+    )
+    items = parse_letter(text).items
+    assert [(item.treatment, item.outcome, item.rationale) for item in items] == [
+        ("A cane", "Upheld", "Neither is needed."),
+        ("A bed", "Upheld", "Neither is needed."),
+    ]
+    assert "item 1: one rationale for 2 issues" in items[0].warnings
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        pytest.param(("Upheld",), "Uphold", id="one"),
+        pytest.param(("Overturned", "Overturned"), "Overturn", id="all"),
+        pytest.param(("Upheld", "Overturned"), "Partially Overturn", id="a mix"),
+        pytest.param(("Upheld", None), None, id="one not read"),
+        pytest.param((None,), None, id="none read"),
+        pytest.param(("Upheld", "Overturned", None), "Partially Overturn", id="a mix whatever the third"),
+    ],
+)
+def test_letter_outcome_follows_its_items(
+    outcomes: tuple[str | None, ...], expected: str | None, make_letter_text: MakeText
+) -> None:
+    letter = parse_letter(make_letter_text())
+    items = tuple(replace(letter.items[0], outcome=outcome) for outcome in outcomes)
+    assert replace(letter, items=items).outcome == expected
+
+
+@pytest.mark.parametrize(
+    "furniture",
+    [
+        "Page 2 of 3",
+        "2",
+        "Final Determination Letter for IMR Case Number CM99-0000001 2",
+        "IMR Case Number CM99-0000001",
+    ],
+)
+def test_parse_letter_takes_page_furniture_out(furniture: str, make_letter_text: MakeText) -> None:
+    rationale = f"There is no evidence of a\n\n{furniture}\n\nfracture. The request is not medically necessary."
+    (item,) = parse_letter(make_letter_text(rationale=rationale)).items
+    assert item.rationale == "There is no evidence of a fracture. The request is not medically necessary."
+
+
+def test_parse_letter_keeps_a_number_that_ends_a_sentence(make_letter_text: MakeText) -> None:
+    (item,) = parse_letter(make_letter_text(rationale="The pain score was\n7\nof 10 in May.")).items
+    assert item.rationale == "The pain score was 7 of 10 in May."

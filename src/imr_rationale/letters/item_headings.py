@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from imr_rationale.labels import OUTCOMES, Outcome
-from imr_rationale.letters.headings import Layout
+from imr_rationale.letters.headings import LAYOUTS, Layout
 from imr_rationale.letters.lines import Line, join_lines
 from imr_rationale.letters.modified import ELIGIBLE_RE, ORIGINAL_RE
 
@@ -20,6 +20,8 @@ HEADING_LINES = 15
 HEADING_PAGES = 3
 #: the fixed words below a section's heading take two lines
 PREAMBLE_LINES = 8
+#: the headings of a section of items, in any layout
+ITEMS_HEADINGS = tuple(layout.sections["items"] for layout in LAYOUTS if layout.mark == "items")
 
 
 def match_field(text: str, layout: Layout) -> str | None:
@@ -28,12 +30,19 @@ def match_field(text: str, layout: Layout) -> str | None:
 
 
 def find_body(lines: Sequence[Line], layout: Layout) -> int:
-    """Give the index of the first line after the section's heading and its fixed sentence."""
-    for end in range(1, min(len(lines), PREAMBLE_LINES) + 1):
-        if layout.preamble.search(join_lines(lines[:end])):
-            return end
-    heading = layout.sections["items"]
-    return 1 if lines and layout.mark == "items" and heading.match(lines[0].text) else 0
+    """Give the index of the first line behind the section's heading and its fixed words.
+
+    They stand before the first label; in a letter of no known layout anything may stand before them.
+    """
+    label = next((i for i, line in enumerate(lines) if match_field(line.text, layout)), len(lines))
+    for start in range(label - 1, max(-1, label - HEADING_LINES - PREAMBLE_LINES), -1):
+        if layout.preamble.match(join_lines(lines[start:label])):
+            return next(
+                end for end in range(start + 1, label + 1) if layout.preamble.match(join_lines(lines[start:end]))
+            )
+        if any(pattern.match(lines[start].text) for pattern in ITEMS_HEADINGS):
+            return start + 1
+    return 0
 
 
 def find_headings(

@@ -1,7 +1,7 @@
-"""Longer fuzzing than the test suite's: ``make fuzz``, or ``python tests/fuzz/fuzz.py TARGET -max_total_time=60``.
+"""Longer fuzzing than the test suite's: ``make fuzz``, or ``python tests/fuzzing/targets.py TARGET -max_total_time=60``.
 
 Coverage-guided (libFuzzer through atheris), bounded, seeded with invented letters. A finding stops the run; its input
-belongs into ``tests/fuzz/findings/TARGET``, which the test suite runs for ever after.
+belongs into ``tests/fuzzing/findings/TARGET``, which the test suite runs for ever after.
 """
 
 import sys
