@@ -119,7 +119,7 @@ NO_GAP = (
 )
 # "#60", "# 1 box"
 HASH_RE = re.compile(
-    rf"# {{0,2}}(?P<number>[0-9]{{1,4}}(?:\.00?)?)(?![0-9]|[.,][0-9]| {{0,2}}-?{SIZE})"
+    rf"# {{0,2}}(?P<number>[0-9]{{1,2}},[0-9]{{3}}|[0-9]{{1,4}}(?:\.00?)?)(?![0-9]|[.,][0-9]| {{0,2}}-?{SIZE})"
     rf"(?: {{0,2}}(?P<unit>{UNIT})(?:e?s)?(?![a-z]))?",
     FLAGS,
 )
@@ -200,7 +200,7 @@ def _number(word: str) -> float:
     >>> _number("Twenty-four"), _number("2.5"), _number("a")
     (24.0, 2.5, 1.0)
     """
-    word = word.lower()
+    word = word.lower().replace(",", "")
     return float(word) if word[0].isdigit() else float(NUMBERS.get(word, NUMBERS.get(word.replace("-", " "), 1)))
 
 

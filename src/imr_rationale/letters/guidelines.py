@@ -100,7 +100,7 @@ CHAPTER_WORD_RE = re.compile(r" (?:chapters?|section)\Z", re.IGNORECASE)
 OUTSIDE_RE = _compile(
     rf"(?:{_SUBJECT} )?\b(?:based {_DECISION} on (?:recommendation(?:\(s\)|s)? )?outside (?:of )?(?:the )?MTUS\b"
     rf"|(?:did not base {_DECISION}|not based) on the MTUS\b)(?: Guidelines?)?",
-    rf"(?:{_SUBJECT} )?(?:found )?(?:that )?\bno section of the MTUS (?:was|is) applicable[^.;,]{{0,80}}",
+    rf"(?:{_SUBJECT} )?(?:found )?(?:that )?\bno section of the MTUS (?:(?:was|is) )?applicable[^.;,]{{0,80}}",
     r"\b(?:outside (?:of )?|not (?:addressed|covered) (?:by|in) )(?:the )?MTUS\b(?: Guidelines?)?",
     r"(?:The )?\bMTUS(?: Guidelines?)?(?:,? and (?:the )?(?:ACOEM|ODG))?"
     r" (?:(?:(?:is|are) )?silent|(?:was|were|is|are) not applicable"
@@ -161,7 +161,7 @@ NOISE_RES = (
     PAGES_RE,
     _compile(
         rf"\(?{_EDITION}\)?",
-        r"\((?:updated|accessed|revised)\b[^()]{0,40}\)",
+        r"\((?:updated|accessed|revised|effective)\b[^()]{0,40}\)",
         r"\(?\b(?:Online|Web) Version\b\)?",
         r"\bWork Loss Data Institute\b|\bProcedure Summary\b",
     ),

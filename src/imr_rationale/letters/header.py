@@ -52,9 +52,9 @@ def read_labels(lines: Sequence[Line], labels: Mapping[str, re.Pattern[str]]) ->
     return {field: value for field, value in values.items() if value}
 
 
-def read_case_number(value: str | None, header: str) -> str | None:
-    """Read a case number from its field, else from the words around it."""
-    match = CASE_NUMBER_RE.search(value or "") or CASE_NUMBER_RE.search(header)
+def read_case_number(value: str | None, text: str) -> str | None:
+    """Read a case number from its field, else the first one in a letter: its page headers print it, too."""
+    match = CASE_NUMBER_RE.search(value or "") or CASE_NUMBER_RE.search(text)
     return match.group().upper() if match else None
 
 

@@ -55,7 +55,7 @@ def _patterns(table: Mapping[str, str]) -> Mapping[str, re.Pattern[str]]:
 #: name of a layout that fits none of the known ones
 UNKNOWN = "unknown"
 #: "is not medically necessary and appropriate", also run together: "notmedically"
-NOT_NECESSARY = r"(?:is|are|was|were) ?(?P<decision>not ?)?medically ?necessary(?: ?and ?appropriate)?"
+NOT_NECESSARY = r"(?:is|are|was|were) ?(?P<decision>not ?)?medically ?(?P<necessary>necessary)(?: ?and ?appropriate)?"
 _DATES_AND_PRIORITY = {
     "case_number": r"Case Number ?:",
     "assigned": r"Date Assigned ?:",
@@ -85,7 +85,7 @@ FINAL_DETERMINATION = Layout(
             "how": _HOW,
             "credentials": r"The Expert Reviewer has the following credentials",
             "summary": r"CLINICAL CASE SUMMARY",
-            "items": r"IMR ISSUES, DECISIONS,? (?:AND|&) RATIONALES?",
+            "items": r"IMR ISSUES?, DECISIONS?,? (?:AND|&) RATIONALES?",
         }
     ),
     # "The Final Determination was based on decisions for the disputed items/services set forth below:"
@@ -134,9 +134,11 @@ DECISIONS_AND_RATIONALES = Layout(
             "rationale": rf"{_REVIEWER}['’]?s decision rationale ?:?",
         }
     ),
-    # "1. The request for an MRI of the left knee is not medically necessary and appropriate."
+    # "1. The request for an MRI of the left knee is not medically necessary and appropriate.", "2. Cane: Upheld"
     numbered=re.compile(
-        r"^(?P<number>\d{1,2}) ?[.)] ?(?:The request for )?(?P<treatment>.{1,1500}?) ?" + NOT_NECESSARY + r" ?\.?$",
+        r"^(?:(?P<number>\d{1,2}) ?[.)] ?(?:The request for )?|The request for )(?P<treatment>.{1,1500}?) ?(?:"
+        + NOT_NECESSARY
+        + r" ?\.?|: ?(?P<outcome>Upheld|Overturned))$",
         re.IGNORECASE,
     ),
 )
@@ -158,7 +160,7 @@ DETERMINATION_NOTICE = Layout(
     ),
     sections=_patterns(
         {
-            "decisions": r"INDEPENDENT MEDICAL REVIEW DECISION AND RATIONALE",
+            "decisions": r"INDEPENDENT MEDICAL REVIEW DECISION(?:S|\(S\))? AND RATIONALE",
             "credentials": r"Medical Qualifications of the (?:Expert|Physician|Medical) Reviewer ?:?",
             "summary": r"(?:(?:Expert|Physician|Medical) Reviewer )?Case Summary ?:",
             "documents": _DOCUMENTS,
@@ -199,13 +201,13 @@ PROFESSIONAL_REVIEW = Layout(
     header=_patterns(_DATES_AND_PRIORITY),
     sections=_patterns(
         {
-            "issue": r"ISSUES?(?:\(S\))? (?:AT|IN) DISPUTE ?:?",
+            "issue": r"(?:ISSUES?(?:\(S\))? (?:AT|IN) DISPUTE|DISPUTED ISSUES?) ?:?",
             "summary": r"CASE SUMMARY ?:",
             "documents": _DOCUMENTS,
             "guidelines": r"MEDICAL TREATMENT GUIDELINES?(?:\(S\))? RELIED UPON BY"
-            r"(?: (?:THE )?PROFESSIONAL(?: REVIEWER AND WHY ?:?)?)?",
-            "rationale": r"RATIONALE FOR WHY THE REQUESTED TREATMENT ?/ ?SERVICE"
-            r"(?: (?:IS ?/ ?WAS|IS|WAS)(?P<decision> NOT)?(?: MEDICALLY NECESSARY ?:?)?)?",
+            r"(?: (?:THE )?PROFESSIONAL(?: REVIEWER(?: AND WHY)? ?:?)?)?",
+            "rationale": r"RATIONALE FOR WHY THE REQUESTED TREATMENTS? ?/ ?SERVICES?"
+            r"(?P<decision>(?: [A-Z/]{1,12}){1,6} MEDICALLY NECESSARY)? ?:?",
             "credentials": r"MEDICAL REVIEWER QUALIFICATIONS ?:?",
         }
     ),

@@ -2,30 +2,55 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from imr_rationale.labels import OUTCOMES, Outcome
 from imr_rationale.letters.headings import LAYOUTS, Layout
-from imr_rationale.letters.lines import Line, join_lines
+from imr_rationale.letters.lines import Line, count_lines, join_lines
 from imr_rationale.letters.modified import ELIGIBLE_RE, ORIGINAL_RE
 
-__all__ = ["find_body", "find_headings", "match_field", "read_heading"]
+__all__ = ["Heading", "find_body", "find_headings", "match_field", "read_heading"]
 
 # "MRI of the lumbar spine: Upheld", "Upheld" alone on the line after "… is:"
 OUTCOME_RE = re.compile(r"(?:^|(?P<colon>:)) ?(?P<outcome>Upheld|Overturned)\.?$", re.IGNORECASE)
+# "Final determination: Upheld" is no treatment
+NO_TREATMENT_RE = re.compile(r"(?:IMR |final )?(?:decision|determination|outcome|result)\b", re.IGNORECASE)
+# "2. MRI of the left knee"
+NUMBER_RE = re.compile(r"(?P<number>\d{1,2})[.)] (?=[A-Za-z])")
 #: two printed lines of bold type; what is longer before a page break is a rationale, not a heading
 HEADING_CHARS = 160
+#: a heading whose labels are missing is told by its length; modified requests take 400 characters
+LONE_HEADING_CHARS = 600
 #: the longest heading seen, a modified request, took 7 lines
 HEADING_LINES = 15
 #: pages that a heading can reach over
 HEADING_PAGES = 3
 #: the fixed words below a section's heading take two lines
 PREAMBLE_LINES = 8
+#: a label that wraps stands alone on its first line: "Claims Administrator" / "guideline:"
+LABEL_CHARS = 24
 #: the headings of a section of items, in any layout
 ITEMS_HEADINGS = tuple(layout.sections["items"] for layout in LAYOUTS if layout.mark == "items")
 
 
-def match_field(text: str, layout: Layout) -> str | None:
-    """Tell which field of an item a line opens."""
+class Heading(NamedTuple):
+    """What an item's heading says; the number is None where none is printed."""
+
+    number: int | None
+    treatment: str | None
+    outcome: Outcome | None
+
+
+def match_field(lines: Sequence[Line], i: int, layout: Layout) -> str | None:
+    """Tell which field of an item the line `i` opens; its label may wrap onto the next line."""
+    text = lines[i].text
+    found = _match_label(text, layout)
+    if found is None and 0 < len(text) <= LABEL_CHARS and layout.item_fields:
+        return _match_label(join_lines(lines[i : i + 2]), layout)
+    return found
+
+
+def _match_label(text: str, layout: Layout) -> str | None:
     return next((field for field, pattern in layout.item_fields.items() if pattern.match(text)), None)
 
 
@@ -34,14 +59,11 @@ def find_body(lines: Sequence[Line], layout: Layout) -> int:
 
     They stand before the first label; in a letter of no known layout anything may stand before them.
     """
-    label = next((i for i, line in enumerate(lines) if match_field(line.text, layout)), len(lines))
+    label = next((i for i in range(len(lines)) if match_field(lines, i, layout)), len(lines))
     for start in range(label - 1, max(-1, label - HEADING_LINES - PREAMBLE_LINES), -1):
-        if layout.preamble.match(join_lines(lines[start:label])):
-            return next(
-                end for end in range(start + 1, label + 1) if layout.preamble.match(join_lines(lines[start:end]))
-            )
-        if any(pattern.match(lines[start].text) for pattern in ITEMS_HEADINGS):
-            return start + 1
+        for pattern in (layout.preamble, *ITEMS_HEADINGS):
+            if n_lines := count_lines(lines, start, pattern):
+                return start + n_lines
     return 0
 
 
@@ -77,7 +99,7 @@ def _find_numbered(
     for i, field in marks.items():
         start = _find_number(lines, floor, i, layout)
         # a label that is a sentence may stand in a rationale, too
-        label = layout.item_fields[field].match(lines[i].text)
+        label = layout.item_fields[field].match(join_lines(lines[i : i + 2]))
         again = field in seen and label is not None and label.end() > 0
         if start is not None or again or not seen:
             yield (i if start is None else start, i)
@@ -87,10 +109,12 @@ def _find_numbered(
 
 
 def _find_number(lines: Sequence[Line], floor: int, end: int, layout: Layout) -> int | None:
-    """Walk back to the line whose number opens a heading that ends before `end`."""
+    """Walk back to the line that opens a heading that ends before `end`: with a number, or a paragraph."""
     pattern = layout.numbered
     for start in range(end - 1, max(floor, end - HEADING_LINES) - 1, -1):
-        if pattern and lines[start].text[:1].isdigit() and pattern.match(join_lines(lines[start:end])):
+        text = lines[start].text
+        opens = text[:1].isdigit() or (text and (start == floor or not lines[start - 1].text))
+        if pattern and opens and pattern.match(join_lines(lines[start:end])):
             return start
     return None
 
@@ -98,17 +122,45 @@ def _find_number(lines: Sequence[Line], floor: int, end: int, layout: Layout) ->
 def _find_unnumbered(
     lines: Sequence[Line], first: int, marks: Mapping[int, str], layout: Layout
 ) -> Iterator[tuple[int, int]]:
-    """Find the paragraphs that end in an outcome before a label, and labels that come again."""
+    """Find what ends in an outcome, and labels that come again without one."""
+    ends = _find_ends(lines, first, marks)
     floor = first
-    seen: set[str] = set()
-    for i, field in marks.items():
-        end = _skip_blank(lines, i, floor)
-        opens = end > floor and OUTCOME_RE.search(lines[end - 1].text) is not None
-        if opens or field in seen or not seen:
-            yield (_find_heading_start(lines, floor, end) if opens or not seen else i, i)
+    seen: set[str] | None = None
+    for i in sorted({*marks, *ends}):
+        if i in ends:
+            yield _find_heading_start(lines, floor, i + 1), i + 1
             seen = set()
-        seen.add(field)
+        else:
+            field = marks[i]
+            if seen is None or field in seen:
+                start = i if seen else _find_heading_start(lines, floor, _skip_blank(lines, i, floor))
+                yield start, i
+                seen = set()
+            seen.add(field)
         floor = i + 1
+
+
+def _find_ends(lines: Sequence[Line], first: int, marks: Mapping[int, str]) -> frozenset[int]:
+    """Give the last lines of headings: those that end in an outcome and stand before a label, or alone."""
+    before_labels = {_skip_blank(lines, i, first) - 1 for i in marks}
+    ends: set[int] = set()
+    start = first
+    for i in range(first, len(lines)):
+        if not lines[i].text or i in marks:
+            start = i + 1
+        elif OUTCOME_RE.search(lines[i].text) and (i in before_labels or _is_lone_heading(lines[start : i + 1])):
+            ends.add(i)
+            start = i + 1
+    return frozenset(ends)
+
+
+def _is_lone_heading(lines: Sequence[Line]) -> bool:
+    """Say whether a paragraph, or what is left of it, is a heading whose labels are missing."""
+    if sum(len(line.text) for line in lines[-HEADING_LINES:]) > LONE_HEADING_CHARS or len(lines) > HEADING_LINES:
+        return False
+    text = join_lines(lines)
+    match = OUTCOME_RE.search(text)
+    return bool(match and match["colon"]) and text[-1] != "." and not NO_TREATMENT_RE.match(text)
 
 
 def _skip_blank(lines: Sequence[Line], end: int, floor: int) -> int:
@@ -156,21 +208,26 @@ def _runs_on(before: str, heading: str) -> bool:
     return heading[0].islower() or len(before) < HEADING_CHARS
 
 
-def read_heading(text: str, layout: Layout) -> tuple[str | None, Outcome | None]:
-    """Split a heading into what was asked for and what was decided."""
+def read_heading(text: str, layout: Layout) -> Heading:
+    """Split a heading into its number, what was asked for and what was decided."""
     if layout.numbered:
         return _read_numbered(text, layout.numbered)
+    number = NUMBER_RE.match(text)
     match = OUTCOME_RE.search(text)
-    if match is None:
-        return text.strip(" :") or None, None
-    outcome = next(name for name in OUTCOMES if name.lower() == match["outcome"].lower())
-    return text[: match.start()].strip(" :") or None, outcome
+    treatment = (text[: match.start()] if match else text).strip(" :") or None
+    return Heading(int(number["number"]) if number else None, treatment, _name_outcome(match))
 
 
-def _read_numbered(text: str, pattern: re.Pattern[str]) -> tuple[str | None, Outcome | None]:
+def _name_outcome(match: re.Match[str] | None) -> Outcome | None:
+    return next((name for name in OUTCOMES if match and name.lower() == match["outcome"].lower()), None)
+
+
+def _read_numbered(text: str, pattern: re.Pattern[str]) -> Heading:
     match = pattern.match(text)
     if match is None:
-        return text.strip(" :") or None, None
-    if match["decision"] == "":
-        return match["treatment"].strip(" :"), None
-    return match["treatment"].strip(" :"), "Upheld" if match["decision"] else "Overturned"
+        return Heading(None, text.strip(" :") or None, None)
+    groups = match.groupdict()
+    outcome = _name_outcome(match) if groups.get("outcome") else None
+    if outcome is None and groups.get("necessary"):
+        outcome = "Upheld" if groups.get("decision") else "Overturned"
+    return Heading(int(match["number"]) if match["number"] else None, match["treatment"].strip(" :"), outcome)

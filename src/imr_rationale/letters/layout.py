@@ -11,6 +11,7 @@ from pathlib import Path
 
 from imr_rationale.errors import LetterParseError
 from imr_rationale.labels import Outcome
+from imr_rationale.letters.decisions import join_decisions, read_decisions
 from imr_rationale.letters.flatten import find_cuts
 from imr_rationale.letters.header import (
     read_age_and_sex,
@@ -21,8 +22,10 @@ from imr_rationale.letters.header import (
     split_states,
 )
 from imr_rationale.letters.headings import LAYOUTS, UNKNOWN, Layout
-from imr_rationale.letters.items import parse_items
-from imr_rationale.letters.lines import Line, join_lines, join_paragraphs, make_lines
+from imr_rationale.letters.issues import parse_issues
+from imr_rationale.letters.items import parse_section
+from imr_rationale.letters.limits import MAX_FIELD, MAX_ITEMS
+from imr_rationale.letters.lines import Line, count_lines, join_paragraphs, make_lines
 from imr_rationale.letters.pages import drop_page_lines
 from imr_rationale.letters.request import read_request
 from imr_rationale.letters.sandbox import read_document
@@ -36,9 +39,12 @@ Sections = Mapping[str, Sequence[Line]]
 ROW = "row"
 # "Standard", the first word of a longer value
 PRIORITY_RE = re.compile(r"[A-Za-z]{1,30}")
+# "Overturned in part", "partially upheld"
+PART_RE = re.compile(r"\bpart(?:ial|ly)?")
 # "Nature of Statutory Criteria/Case Summary: … Findings: …", as the DMHC prints both in one cell
 FINDINGS_RE = re.compile(
-    r"^(?:Nature of Statutory Criteria ?/ ?)?Case Summary ?:(?P<summary>.*?)\bFindings ?:", re.IGNORECASE | re.DOTALL
+    r"^(?:Nature of Statutory Criteria ?/ ?)?Case Summary ?:(?P<summary>.*?)\b(?-i:Findings) ?:",
+    re.IGNORECASE | re.DOTALL,
 )
 
 
@@ -58,11 +64,11 @@ def parse_letter(text: str) -> Letter:
     Raises
     ------
     LetterParseError
-        The text holds neither a section of disputed items nor any item.
+        The text holds neither a section of disputed items nor any item, or more than a letter can hold.
     """
     lines = drop_page_lines(make_lines(text, cuts=find_cuts(text)))
     layout, sections = _find_layout(lines)
-    items = parse_items(text, sections, layout) if layout else ()
+    items = _parse_items(text, sections, layout) if layout else ()
     known = layout is not None
     if not items:
         read_as, sections, items = _search_items(text, lines, layout)
@@ -74,11 +80,22 @@ def parse_letter(text: str) -> Letter:
             "nor a disputed item was found"
         )
     letter = _read_fields(text, sections, items, layout)
+    _check_size(letter)
     warnings = list(_warn_missing(letter, layout))
     if not known:
         warnings.append(f"layout not known: read as {layout.name} as far as its headings are known")
         letter = replace(letter, layout=UNKNOWN)
     return replace(letter, warnings=tuple(warnings))
+
+
+def _check_size(letter: Letter) -> None:
+    """Refuse what no letter is: every item's row repeats the summary, so that output would grow with their product."""
+    if len(letter.items) > MAX_ITEMS:
+        raise LetterParseError(f"{len(letter.items)} disputed items; at most {MAX_ITEMS} are read")
+    texts = (letter.summary, *(text for item in letter.items for text in (item.heading, item.rationale)))
+    longest = max(len(text or "") for text in texts)
+    if longest > MAX_FIELD:
+        raise LetterParseError(f"a summary, heading or rationale of {longest} characters; at most {MAX_FIELD} are read")
 
 
 def read_letter(path: Path) -> Letter:
@@ -104,14 +121,20 @@ def parse_document(document: Document) -> Letter:
     LetterParseError
         The text is no Independent Medical Review letter; the message names the document's source.
     """
-    if document.kind == "row" and _find_layout(make_lines(document.text))[0] is None:
-        letter = _make_row_letter(document)
-    else:
-        try:
-            letter = parse_letter(document.text)
-        except LetterParseError as error:
+    try:
+        letter = parse_letter(document.text)
+    except LetterParseError as error:
+        if document.kind != ROW:
             raise LetterParseError(f"{document.source}: {error}") from error
+        letter = None
+    if letter is None or (document.kind == ROW and not _is_whole(letter)):
+        letter = _make_row_letter(document)
     return replace(letter, warnings=(*letter.warnings, *document.notes))
+
+
+def _is_whole(letter: Letter) -> bool:
+    """Say whether a table's cell holds a letter rather than a rationale with words like a heading's."""
+    return letter.case_number is not None and any(item.rationale for item in letter.items)
 
 
 def _find_layout(lines: Sequence[Line]) -> tuple[Layout | None, Sections]:
@@ -124,30 +147,48 @@ def _find_layout(lines: Sequence[Line]) -> tuple[Layout | None, Sections]:
 
 def _is_marked(lines: Sequence[Line], layout: Layout) -> bool:
     pattern = layout.sections[layout.mark]
-    return any(pattern.match(line.text) for line in lines)
+    return any(count_lines(lines, i, pattern) for i in range(len(lines)))
+
+
+def _parse_items(text: str, sections: Sections, layout: Layout) -> tuple[Item, ...]:
+    if layout.mark == "issue":
+        return tuple(parse_issues(text, sections, layout))
+    items = list(parse_section(text, sections.get("items", ()), layout))
+    if layout.decision is None:
+        return tuple(item for item, _ in items)
+    before = [line for name in ("header", "decisions") for line in sections.get(name, ())]
+    return join_decisions(items, list(read_decisions(before, layout)))
 
 
 def _search_items(
     text: str, lines: Sequence[Line], layout: Layout | None
 ) -> tuple[Layout | None, Sections, tuple[Item, ...]]:
-    """Look for items by the headings of every layout, in a letter that fits none, or not as its layout says."""
+    """Read the items of a letter that fits no layout, or not as its layout says, by the headings that find most."""
+    found = []
     for other in LAYOUTS:
-        sections = _split_sections(lines, other)
-        items = parse_items(text, {"items": lines, **sections}, other)
-        if items:
-            return other, sections, items
+        sections = {"items": lines, **_split_sections(lines, other)}
+        found.append((other, sections, _parse_items(text, sections, other)))
+    best = max(found, key=lambda one: _count_fields(one[2]))
+    if any(item.rationale or item.reviewer_guideline for item in best[2]):
+        return best
     return layout, _split_sections(lines, layout) if layout else {}, ()
+
+
+def _count_fields(items: Sequence[Item]) -> int:
+    """Count what was read; a field that was not outweighs one that was, so that items are not made of nothing."""
+    names = ("treatment", "outcome", "reviewer_guideline", "rationale")
+    return sum(-1 if getattr(item, name) is None else 1 for item in items for name in names)
 
 
 def _read_fields(text: str, sections: Sections, items: tuple[Item, ...], layout: Layout) -> Letter:
     header = read_labels([*sections["header"], *sections.get("decisions", ())], layout.header)
     credentials = read_labels(sections.get("credentials", ()), layout.credentials)
-    summary = _read_summary(sections.get("summary", ()), layout)
+    summary = _read_summary(_cut_summary(sections.get("summary", ()), items), layout)
     age, sex = read_age_and_sex(summary or "")
     priority = PRIORITY_RE.match(header.get("priority", ""))
     return Letter(
         text=text,
-        case_number=read_case_number(header.get("case_number"), join_lines(sections["header"])),
+        case_number=read_case_number(header.get("case_number"), text),
         dates=Dates(**{name: read_date(header.get(name, "")) for name in Dates.__dataclass_fields__}),
         priority=priority.group() if priority else None,
         licensure=split_states(credentials.get("licensure")),
@@ -165,11 +206,18 @@ def _split_sections(lines: Sequence[Line], layout: Layout) -> Sections:
     starts = {"header": 0}
     position = 0
     for name, pattern in layout.sections.items():
-        found = next((i for i in range(position, len(lines)) if pattern.match(lines[i].text)), None)
+        found = next((i for i in range(position, len(lines)) if count_lines(lines, i, pattern)), None)
         if found is not None:
             starts[name] = position = found
     edges = [*starts.values(), len(lines)]
     return {name: lines[start:end] for name, start, end in zip(starts, edges, edges[1:], strict=False)}
+
+
+def _cut_summary(lines: Sequence[Line], items: Sequence[Item]) -> Sequence[Line]:
+    """End the summary where the items begin: what is known before the decision may not hold it."""
+    if not lines or not items or items[0].start_char <= lines[0].start_char:
+        return lines
+    return [line for line in lines if line.end_char <= items[0].start_char]
 
 
 def _read_summary(lines: Sequence[Line], layout: Layout) -> str | None:
@@ -222,7 +270,7 @@ def _make_row_letter(document: Document) -> Letter:
 def _read_outcome(words: str | None) -> Outcome | None:
     """Read "Overturned Decision of Health Plan"; a decision in part is neither."""
     text = (words or "").lower()
-    if "part" in text:
+    if PART_RE.search(text):
         return None
     if text.startswith(("upheld", "uphold")):
         return "Upheld"

@@ -7,6 +7,8 @@ __all__ = [
     "MAX_CHARS",
     "MAX_COMPRESSION",
     "MAX_CONTAINER_BYTES",
+    "MAX_FIELD",
+    "MAX_ITEMS",
     "MAX_MEMBERS",
     "MAX_MEMORY",
     "MAX_PAGES",
@@ -21,7 +23,7 @@ MAX_BYTES = 50_000_000
 #: the longest letter seen has 13 pages
 MAX_PAGES = 2_000
 #: what is handed on is at most this long, whatever the file's kind
-MAX_CHARS = 5_000_000
+MAX_CHARS = 1_000_000
 #: a letter takes milliseconds; time for one letter or one row of a table, in seconds of the clock
 MAX_SECONDS = 60.0
 #: of the process that reads, in bytes; with every reader loaded it needs a third of that
@@ -34,6 +36,10 @@ MAX_MEMBERS = 1_000_000
 MAX_COMPRESSION = 200
 #: a letter that Word saved as HTML has some thousand; a million take most of a minute
 MAX_TAGS = 200_000
+#: disputed items of a letter; the longest letter seen has 21
+MAX_ITEMS = 200
+#: characters of a clinical summary or a rationale; the longest seen has 8,000
+MAX_FIELD = 100_000
 #: largest page side that the PDF standard allows, in points (200 inches)
 MAX_PAGE_POINTS = 14_400
 

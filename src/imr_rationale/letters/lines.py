@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Line", "is_bullet", "join_lines", "join_paragraphs", "make_lines"]
+__all__ = ["Line", "count_lines", "is_bullet", "join_lines", "join_paragraphs", "make_lines"]
 
 # "**Decision rationale:** The patient …", "<b>Case Number:</b>", "### CLINICAL CASE SUMMARY"
 MARKUP_RE = re.compile(r"</?b>|\*\*|^\s{0,3}#{1,6}\s", re.IGNORECASE)
@@ -18,6 +18,8 @@ SPACE_RE = re.compile(r"\s+")
 # "• Pain level before medication", "- home exercise", "1. Norco 10/325"
 BULLET_RE = re.compile(r"(?:[•▪●○\uf0b7*·–-]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+\S")
 HYPHEN_END_RE = re.compile(r"[A-Za-z]-\n?\Z")
+#: a heading or the fixed words below one wrap over no more lines than this
+HEADING_LINES = 4
 SENTENCE_END = frozenset(".!?:;")
 
 
@@ -80,6 +82,14 @@ def join_paragraphs(lines: Sequence[Line]) -> str:
     'The request is not supported.\n\nNote the following.'
     """
     return _join(lines, _separate)
+
+
+def count_lines(lines: Sequence[Line], start: int, heading: re.Pattern[str]) -> int:
+    """Give how many lines a heading takes that opens at `start` and may wrap; 0 where it does not stand there."""
+    if not lines[start].text:
+        return 0
+    wraps = HEADING_LINES if lines[start].text.isupper() or lines[start].text.startswith("The ") else 1
+    return next((n for n in range(1, wraps + 1) if heading.match(join_lines(lines[start : start + n]))), 0)
 
 
 def _join(lines: Sequence[Line], separator: Callable[[Line, Line, bool], str]) -> str:

@@ -100,7 +100,7 @@ def predict_letter(path_or_text: str | Path, *, model: RationaleModel | None = N
     Parameters
     ----------
     path_or_text : Path or str
-        A file (.txt, .md, .pdf), or the text of a letter: a `str` with a line break is taken as text.
+        A file (.txt .md .html .pdf .docx), or the text of a letter: a `str` with a line break is taken as text.
     model : RationaleModel, optional
 
     Raises
