@@ -596,6 +596,33 @@ def test_a_missing_column_costs_the_table_and_names_the_known(name: str, data: b
     assert found.error == f"{tmp_path / name}: no column 'rationale'; known: a, b"
 
 
+def test_a_row_may_leave_out_what_is_not_its_text(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(write_jsonl([{"rationale": "First."}, *ROWS]))
+    found = [step for step in open_file(path, columns=COLUMNS) if isinstance(step, Document)]
+    rows = [(step.id, step.outcome, step.treatment, step.text) for step in found]
+    assert rows == [(None, None, None, "First."), *WANTED]
+
+
+def test_a_column_that_no_row_has_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(write_jsonl([{"rationale": "First."}, {"rationale": "Last."}]))
+    *found, missing = open_file(path, columns=Columns("rationale", id="nmber", outcome="outcome"))
+    assert [step.text for step in found if isinstance(step, Document)] == ["First.", "Last."]
+    assert isinstance(missing, Reject)
+    assert missing.error == f"{path}: no row has a column 'nmber', 'outcome'"
+
+
+def test_a_long_cell_is_cut_and_noted(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    row = {**ROWS[0], "treatment": "x" * (sources.MAX_CELL + 1), "number": "7" * sources.MAX_CELL}
+    path.write_bytes(write_jsonl([row]))
+    [found] = open_file(path, columns=COLUMNS)
+    assert isinstance(found, Document)
+    assert found.treatment == "x" * sources.MAX_CELL
+    assert found.notes == ("treatment cut at 10000 characters",)
+
+
 @pytest.mark.parametrize("data", [b"", b"\n", b"a\n\n"])
 def test_an_empty_table_is_named(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(data)

@@ -78,9 +78,12 @@ def check_sources(data: bytes) -> None:
         file.write(data[1:])
         file.flush()
         steps = list(open_documents(Path(file.name), limits, columns=PRESETS["dmhc"]))
-    assert steps or suffix in {".csv", ".jsonl", ".xlsx", ".parquet"}
-    for step in steps:
+    assert steps
+    for step, following in zip(steps, [*steps[1:], None], strict=True):
         assert isinstance(step, (Document, Opened, Reject))
+        # what the sandbox demands of its child
+        assert step.source.startswith(file.name)
+        assert not isinstance(step, Opened) or isinstance(following, (Document, Reject))
 
 
 def check_predict(data: bytes) -> None:
@@ -168,9 +171,15 @@ def main() -> None:
     import atheris
 
     target = sys.argv[1]
-    with atheris.instrument_imports(include=["imr_rationale.letters", "imr_rationale.language"]):
+    with atheris.instrument_imports(include=["imr_rationale"]):
         import imr_rationale.letters.layout
-        import imr_rationale.letters.sources  # noqa: F401
+        import imr_rationale.letters.sources
+
+        if target == "predict":
+            import imr_rationale.serving.predict  # noqa: F401
+
+        # what is only imported when it is needed
+        TARGETS[target](b"The cane is not medically necessary.")
     with tempfile.TemporaryDirectory() as folder:
         seeds = Path(folder)
         write_seeds(target, seeds)

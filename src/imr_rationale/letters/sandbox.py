@@ -1,12 +1,14 @@
 """Untrusted files read in a child process, which may be stopped, may run out of memory and may crash.
 
-Parent and child speak JSON lines over pipes: nothing that a subverted child could say is executed. The child is this
-module run as a program; it serves one file after the other and is replaced when it fails. Linux and macOS; the limit
-on memory holds on Linux.
+Parent and child speak JSON lines over pipes: nothing that a subverted child could say is executed, and what it says
+is held against the order and the types of the answers. The child is this module run as a program, which imports nothing
+from the current folder; it serves one file after the other and is replaced when it fails. Linux and macOS; the limit on
+memory holds on Linux.
 """
 
 import json
 import os
+import re
 import resource
 import select
 import signal
@@ -14,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import lru_cache
 from itertools import islice
@@ -23,6 +25,7 @@ from types import MappingProxyType, TracebackType
 from typing import IO, Any
 
 from imr_rationale.errors import SourceError
+from imr_rationale.letters.clean import REPLACEMENT
 from imr_rationale.letters.limits import MAX_CHARS, Limits
 from imr_rationale.letters.sources import Document, Opened, Reject, Step, open_documents, print_name
 from imr_rationale.letters.tables import Columns
@@ -31,7 +34,12 @@ __all__ = ["Sandbox", "read_document"]
 
 #: a character takes twelve bytes at most in JSON ("\\ud83d\\ude00"); the rest of a frame is short
 MAX_FRAME = 12 * MAX_CHARS + 1_000_000
-STEPS: Mapping[str, type[Opened | Reject]] = MappingProxyType({"Opened": Opened, "Reject": Reject})
+STEPS: Mapping[str, type[Step]] = MappingProxyType({"Opened": Opened, "Document": Document, "Reject": Reject})
+#: children that a file may end one after the other, without any answer in between
+MAX_FAILURES = 1_000
+# "\x1b[2J", half of a character: the child has cleaned these out of every text
+UNCLEAN_RE = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff]")
+NO_ANSWER = "reading it gave no valid answer"
 
 
 class _Lost(Exception):  # noqa: N818  (it is no error: the file is rejected with its text)
@@ -84,6 +92,7 @@ class Sandbox:
             So many members or rows were read before.
         """
         source = print_name(name or str(path))
+        n_failures = 0
         while True:
             opened: Opened | None = None
             n_opened = 0
@@ -92,17 +101,19 @@ class Sandbox:
                     if isinstance(step, Opened):
                         opened, n_opened = step, n_opened + 1
                     else:
+                        n_failures = 0
                         # the members of a table inside an archive have longer names
                         opened = None if opened and step.source == opened.source else opened
                         yield step
                 return
             except _Lost as lost:
                 self.close()
+                n_failures += 1
                 if opened is not None:
                     yield Reject(opened.source, opened.kind, f"{opened.source}: {lost}")
-                elif not n_opened:
-                    # twice at the same place
-                    behind = f"what stands behind the first {skip}: " if skip else ""
+                if not n_opened or n_failures == MAX_FAILURES:
+                    # twice at the same place, or for ever
+                    behind = f"what stands behind the first {skip + n_opened}: " if skip + n_opened else ""
                     yield Reject(source, "file", f"{source}: {behind}{lost}")
                     return
                 skip += n_opened
@@ -118,8 +129,40 @@ class Sandbox:
             self._child = _Child(self.limits)
         columns = asdict(self.columns) if self.columns else None
         self._child.send({"path": str(path), "name": name, "columns": columns, "skip": skip})
+        last: Step | None = None
         while step := self._child.receive():
+            _check_step(step, last, print_name(name or str(path)))
             yield step
+            last = step
+        if isinstance(last, Opened) or (last is None and not skip):
+            raise _Lost(NO_ANSWER)
+
+
+def _check_step(step: Step, last: Step | None, source: str) -> None:
+    """Refuse what no honest child says: of another file, or opened and opened again, which would buy time for ever."""
+    known = last.source if isinstance(last, Opened) else source
+    unopened = last is None and isinstance(step, Document)
+    if unopened or not step.source.startswith(known) or (isinstance(step, Opened) and isinstance(last, Opened)):
+        raise _Lost(NO_ANSWER)
+
+
+def _make_environment() -> dict[str, str]:
+    """Give the child's environment, where PYTHONPATH does not name the current folder.
+
+    An empty part of it does, mostly by accident ("$PYTHONPATH:/more"). Where this package itself stands there, it is
+    kept.
+    """
+    parts = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if not _is_here(Path(__file__).parents[2]):
+        parts = [part for part in parts if not _is_here(Path(part))]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(parts)}
+
+
+def _is_here(folder: Path) -> bool:
+    try:
+        return folder.samefile(Path())
+    except OSError:
+        return False
 
 
 def _parse_frame(line: bytes) -> Step | str | None:
@@ -132,18 +175,26 @@ def _parse_frame(line: bytes) -> Step | str | None:
             case None:
                 return None
             case ["crash", str(error)]:
-                return error
-            case ["Document", dict(values)] if _are_texts([*(notes := tuple(values.pop("notes"))), *values.values()]):
-                return Document(**values, notes=notes)
-            case [str(kind), dict(values)] if _are_texts(values.values()):
-                return STEPS[kind](**values)
+                return print_name(error[:100])
+            case [str(kind), dict(values)]:
+                return STEPS[kind](**{name: _read_value(name, value) for name, value in values.items()})
     except (LookupError, ValueError, TypeError, RecursionError):
         pass
-    raise _Lost("reading it gave no valid answer")
+    raise _Lost(NO_ANSWER)
 
 
-def _are_texts(values: Iterable[object]) -> bool:
-    return all(value is None or isinstance(value, str) for value in values)
+def _read_value(name: str, value: object) -> Any:
+    """Give a value of a step, of its type and as it can be printed and stored."""
+    match name, value:
+        case "source" | "kind" | "error", str(value):
+            return print_name(value)
+        case "text" | "id" | "outcome" | "treatment", str(value):
+            return UNCLEAN_RE.sub(REPLACEMENT, value)
+        case "id" | "outcome" | "treatment", None:
+            return None
+        case "notes", [*notes] if all(isinstance(note, str) for note in notes):
+            return tuple(print_name(str(note)) for note in notes)
+    raise ValueError(name)
 
 
 class _Child:
@@ -154,7 +205,9 @@ class _Child:
         self.busy = False
         self._buffer = bytearray()
         self._process = subprocess.Popen(  # noqa: S603  (our own interpreter and module)
-            [sys.executable, "-m", "imr_rationale.letters.sandbox", json.dumps(asdict(limits))],
+            # without -P a json.py among the letters would be imported
+            [sys.executable, "-P", "-m", "imr_rationale.letters.sandbox", json.dumps(asdict(limits))],
+            env=_make_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -215,7 +268,7 @@ class _Child:
             return "reading it failed"
         if code == -signal.SIGXCPU:
             return f"not read within {self.limits.seconds:g} seconds"
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        how = _name_signal(-code) if code < 0 else f"exit code {code}"
         return (
             f"reading it crashed ({how}); a damaged file, or more than {self.limits.memory // 1_000_000} MB of memory"
         )
@@ -223,6 +276,11 @@ class _Child:
     def stop(self) -> None:
         self._process.kill()
         self._process.communicate()
+
+
+def _name_signal(number: int) -> str:
+    # those for real time have no names
+    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
 
 
 class _Shared:

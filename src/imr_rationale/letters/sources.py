@@ -26,7 +26,17 @@ from imr_rationale.letters.extract import (
 from imr_rationale.letters.limits import MAX_CHARS, MAX_CONTAINER_BYTES, MAX_MEMBERS, Limits
 from imr_rationale.letters.tables import TABLES, Columns, read_rows
 
-__all__ = ["MISSING", "Document", "Opened", "Reject", "find_files", "index_files", "open_documents", "print_name"]
+__all__ = [
+    "MISSING",
+    "Document",
+    "Opened",
+    "Reject",
+    "Step",
+    "find_files",
+    "index_files",
+    "open_documents",
+    "print_name",
+]
 
 #: enough to tell the kind of a file
 HEAD_BYTES = 1_000
@@ -261,7 +271,9 @@ def _list_members(archive: zipfile.ZipFile, name: str, limits: Limits) -> list[z
 
 
 def _is_file(member: zipfile.ZipInfo) -> bool:
-    return not member.is_dir() and not any(_is_clutter(part) for part in _read_path(member).parts if part != "..")
+    # ZipInfo.is_dir fails on an empty name
+    is_folder = member.filename.endswith("/")
+    return not is_folder and not any(_is_clutter(part) for part in _read_path(member).parts if part != "..")
 
 
 def _read_path(member: zipfile.ZipInfo) -> PurePosixPath:
@@ -343,16 +355,19 @@ def _read_row(source: str, row: dict[str, str | None] | SourceError, columns: Co
     if len(text) > MAX_CHARS:
         return _reject(source, "row", f"{source}: {len(text)} characters of text; at most {MAX_CHARS} are read")
     cleaned, notes = clean_text(text)
+    cells = dict(_list_cells(row, columns))
     return Document(
         source,
         "row",
         cleaned,
-        notes,
-        **{field: _get_cell(row, columns, field) for field in ("id", "outcome", "treatment")},
+        (*notes, *(f"{field} cut at {MAX_CELL} characters" for field, cell in cells.items() if len(cell) > MAX_CELL)),
+        **{field: clean_text(cell[:MAX_CELL])[0] for field, cell in cells.items()},
     )
 
 
-def _get_cell(row: dict[str, str | None], columns: Columns, field: str) -> str | None:
-    name = getattr(columns, field)
-    value = row[name] if name else None
-    return clean_text(value[:MAX_CELL])[0] if value else None
+def _list_cells(row: dict[str, str | None], columns: Columns) -> Iterator[tuple[str, str]]:
+    """Yield the cells besides the text that are not empty, with the field that each is for."""
+    for field in ("id", "outcome", "treatment"):
+        name = getattr(columns, field)
+        if cell := row[name] if name else None:
+            yield field, cell

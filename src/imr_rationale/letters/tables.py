@@ -92,9 +92,9 @@ def _to_text(value: object) -> str | None:
     return text if text.strip() else None
 
 
-def _check_columns(names: Iterable[object], columns: Columns) -> None:
+def _check_columns(names: Iterable[object], wanted: Iterable[str]) -> None:
     known = [str(name) for name in names if name is not None]
-    for name in columns.names():
+    for name in wanted:
         if name not in known:
             raise SourceError(f"no column {name!r}; known: {', '.join(known)[:300] or 'none'}")
 
@@ -129,7 +129,7 @@ def _read_csv(file: IO[bytes], columns: Columns) -> Iterator[Row]:
         names = next(records, [])
         if isinstance(names, SourceError):
             raise names
-        _check_columns(names, columns)
+        _check_columns(names, columns.names())
         for cells in records:
             yield cells if isinstance(cells, SourceError) else _name_cells(names, cells)
 
@@ -173,17 +173,25 @@ def _take(again: list[str], lines: Iterator[str], taken: list[str]) -> Iterator[
 
 
 def _read_jsonl(file: IO[bytes], columns: Columns) -> Iterator[Row]:
-    """Read one JSON object a line; the first one names the columns."""
-    checked = False
+    """Read one JSON object a line.
+
+    The first one must have the text: a wrong name costs no long run. The others may come later, or be left out by rows.
+    """
+    missing = set(columns.names())
+    first = True
     with _open_text(file) as text:
         for line in _read_lines(text):
             if not line.strip():
                 continue
             row = _parse_object(line)
-            if not checked and not isinstance(row, SourceError):
-                _check_columns(row, columns)
-                checked = True
+            if not isinstance(row, SourceError):
+                if first:
+                    _check_columns(row, (columns.text,))
+                first = False
+                missing.difference_update(row)
             yield row
+    if missing and not first:
+        raise SourceError(f"no row has a column {', '.join(map(repr, sorted(missing)))}")
 
 
 def _parse_object(line: str) -> Row:
@@ -221,7 +229,7 @@ def _read_xlsx(file: IO[bytes], columns: Columns) -> Iterator[Row]:
         sheet.reset_dimensions()
         rows = (row for row in sheet.iter_rows(values_only=True) if any(cell is not None for cell in row))
         names = [str(cell) if cell is not None else "" for cell in next(rows, ())]
-        _check_columns(names, columns)
+        _check_columns(names, columns.names())
         for row in rows:
             yield dict(zip(names, row, strict=False))
 
@@ -231,7 +239,7 @@ def _read_parquet(file: IO[bytes], columns: Columns) -> Iterator[Row]:
     import pyarrow.parquet as pq
 
     with _explained("Parquet", (pa.ArrowException, OSError, ValueError, TypeError)), pq.ParquetFile(file) as table:
-        _check_columns(table.schema_arrow.names, columns)
+        _check_columns(table.schema_arrow.names, columns.names())
         for batch in table.iter_batches(batch_size=PARQUET_ROWS, columns=list(columns.names()), use_threads=False):
             cells = {name: _to_list(batch.column(name)) for name in columns.names()}
             yield from (dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True))
