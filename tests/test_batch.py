@@ -4,10 +4,12 @@ import csv
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -19,11 +21,14 @@ from conftest import run
 from imr_rationale.errors import SourceError
 from imr_rationale.learning.corpus import AnnotatedLetter
 from imr_rationale.learning.render import RENDERERS, render_pdf_text
+from imr_rationale.letters.limits import Limits
+from imr_rationale.letters.sources import Reject
+from imr_rationale.letters.tables import PRESETS
 from imr_rationale.records import Letter
 from imr_rationale.serving.batch import Batch, run_batch
-from imr_rationale.serving.deidentify import coarsen_dates
-from imr_rationale.serving.journal import Journal
-from imr_rationale.serving.report import BatchReport, format_report, write_report
+from imr_rationale.serving.deidentify import coarsen_dates, hide_source
+from imr_rationale.serving.journal import Entry, Journal
+from imr_rationale.serving.report import N_KINDS, BatchReport, format_report, make_report, write_report
 from imr_rationale.serving.rows import Row, parse_rows
 from imr_rationale.serving.writers import FORMULA_STARTS, neutralise
 
@@ -94,6 +99,38 @@ def test_run_batch_does_not_read_its_own_output(make_letter_text: Callable[..., 
     for _ in range(2):
         report = parse(tmp_path, tmp_path / "items.jsonl")
         assert (report.files, report.rejected) == (2, 1)
+
+
+@pytest.mark.parametrize("spelling", ["{here}/letters", "letters/../letters", "link"])
+def test_run_batch_knows_its_own_files_however_they_are_spelled(
+    spelling: str, make_letter_text: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("letters").mkdir()
+    Path("link").symlink_to("letters")
+    Path("letters/letter.txt").write_text(make_letter_text())
+    Path("letters/note.txt").write_text("Dear colleague,")
+    for name in ("o.jsonl.writing", "o.jsonl.rejects.jsonl.writing", "r.html.writing", "r.json.writing"):
+        Path("letters", name).write_text("left behind")
+    folder = Path(spelling.format(here=tmp_path))
+    for _ in range(2):
+        report = run_batch(Batch([folder], parse_rows, Path("letters/o.jsonl"), report=Path("letters/r")))
+        assert (report.files, report.rejected) == (2, 1)
+    assert sorted(path.name for path in Path("letters").iterdir()) == [
+        "letter.txt",
+        "note.txt",
+        "o.jsonl",
+        "o.jsonl.rejects.jsonl",
+        "r.html",
+        "r.json",
+    ]
+
+
+def test_run_batch_does_not_write_over_its_only_input(tmp_path: Path) -> None:
+    (tmp_path / "imr.jsonl").write_text('{"Findings": "It is not medically necessary."}\n')
+    with pytest.raises(SourceError, match="nothing to read but what this run would write"):
+        run_batch(Batch([tmp_path / "imr.jsonl"], parse_rows, tmp_path / "imr.jsonl", columns=PRESETS["dmhc"]))
+    assert (tmp_path / "imr.jsonl").read_text().startswith('{"Findings"')
 
 
 def test_rejects_of_an_earlier_run_disappear(folder: Path, tmp_path: Path) -> None:
@@ -173,6 +210,9 @@ stop(*{
     "after the journal": (journal.Journal, "add"),
     "before the output": (batch, "finish_output"),
     "after the output": (batch, "finish_output"),
+    "before the settings": (journal.Journal, "_start"),
+    "before a name": (writers.os, "fsync"),
+    "before the report": (batch, "write_report"),
     "before the journal goes": (journal.Journal, "remove"),
     "after the journal goes": (journal.Journal, "remove"),
 }[place], before=place.startswith("before"))
@@ -197,6 +237,9 @@ def run_until(place: str, count: int, how: str, *args: object) -> "subprocess.Co
         pytest.param("after the journal", 18, ".parquet", id="after the last letter, parquet"),
         pytest.param("before the output", 0, ".csv", id="all read"),
         pytest.param("after the output", 0, ".jsonl", id="output written"),
+        pytest.param("before a name", 0, ".jsonl", id="output written under another name"),
+        pytest.param("before a name", 1, ".jsonl", id="rejects written under another name"),
+        pytest.param("before the settings", 0, ".jsonl", id="journal opened"),
         pytest.param("before the journal goes", 0, ".parquet", id="rejects written"),
         pytest.param("after the journal goes", 0, ".jsonl", id="journal gone"),
     ],
@@ -208,8 +251,9 @@ def test_a_killed_run_resumes_to_the_same_bytes(
     run("parse", folder, "-o", whole)
     found = run_until(place, count, "SIGKILL", "parse", folder, "-o", cut)
     assert found.returncode == -signal.SIGKILL
-    if place not in {"after the output", "before the journal goes", "after the journal goes"}:
+    if count == 0 and place in {"before its rows", "before the output", "before a name"}:
         assert not cut.exists()
+    assert not cut.exists() or cut.read_bytes() == whole.read_bytes()
     _, err = run("parse", folder, "-o", cut, "--resume")
     assert "16 letters read" in err
     assert cut.read_bytes() == whole.read_bytes()
@@ -217,6 +261,40 @@ def test_a_killed_run_resumes_to_the_same_bytes(
     assert rejects[0] == rejects[1]
     left = {path.name for path in tmp_path.iterdir()}
     assert not [name for name in left if name.endswith((".partial", ".journal", ".writing"))]
+
+
+@pytest.mark.parametrize(
+    "place", ["after the output", "before the journal goes", "after the journal goes", "before the rows go"]
+)
+def test_a_finished_output_outlives_the_next_run(place: str, folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "items.jsonl"
+    parse(folder, output)
+    whole = output.read_bytes()
+    if place == "before the rows go":
+        os.link(output, tmp_path / "items.jsonl.partial")
+    else:
+        run_until(place, 0, "SIGKILL", "parse", folder, "-o", output)
+    assert run_until("before its rows", 2, "SIGKILL", "parse", folder, "-o", output).returncode == -signal.SIGKILL
+    assert output.read_bytes() == whole
+    parse(folder, output)
+    assert output.read_bytes() == whole
+
+
+def test_rejects_appear_under_their_name_only_when_all_are_written(folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "items.jsonl"
+    parse(folder, output)
+    rejects = tmp_path / "items.jsonl.rejects.jsonl"
+    before = rejects.read_bytes()
+    assert run_until("before a name", 1, "SIGKILL", "parse", folder, "-o", output).returncode == -signal.SIGKILL
+    assert rejects.read_bytes() == before
+
+
+def test_a_resumed_run_writes_its_report(folder: Path, tmp_path: Path) -> None:
+    args = ("parse", folder, "-o", tmp_path / "items.jsonl", "--report", tmp_path / "report")
+    assert run_until("before the report", 0, "SIGKILL", *args).returncode == -signal.SIGKILL
+    assert not (tmp_path / "report.json").exists()
+    run(*args, "--resume")
+    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["files"] == 19
 
 
 def test_a_run_may_be_cut_off_many_times(folder: Path, tmp_path: Path) -> None:
@@ -270,6 +348,23 @@ def test_resume_refuses_other_settings(folder: Path, tmp_path: Path) -> None:
     batch = Batch([folder], parse_rows, tmp_path / "items.jsonl", settings={"command": "predict"}, resume=True)
     with pytest.raises(SourceError, match="command was 'parse' when the run began and is 'predict' now"):
         run_batch(batch)
+
+
+def test_resume_refuses_other_limits(folder: Path, tmp_path: Path) -> None:
+    cut_off(folder, tmp_path / "items.jsonl")
+    settings = {"command": "parse"}
+    batch = Batch(
+        [folder], parse_rows, tmp_path / "items.jsonl", limits=Limits(pages=3), settings=settings, resume=True
+    )
+    with pytest.raises(SourceError, match="limit of pages was '2000' when the run began and is '3' now"):
+        run_batch(batch)
+
+
+@pytest.mark.parametrize("tables", ["", "CREATE TABLE other (x)"])
+def test_resume_begins_where_no_run_has_begun(tables: str, folder: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "items.jsonl.journal")) as database:
+        database.execute(tables)
+    assert parse(folder, tmp_path / "items.jsonl", resume=True).read == 16
 
 
 def test_resume_refuses_other_inputs(folder: Path, tmp_path: Path) -> None:
@@ -373,6 +468,106 @@ def test_report_is_written_as_page_and_json(folder: Path, tmp_path: Path) -> Non
     assert "no readable PDF" in err
 
 
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [("run.2016", "run.2016"), ("run.2016.html", "run.2016"), ("run.json", "run"), ("run", "run")],
+)
+def test_report_puts_its_endings_behind_the_name(name: str, stem: str, folder: Path, tmp_path: Path) -> None:
+    _, err = run("parse", folder / "2014", "-o", tmp_path / "items.jsonl", "--report", tmp_path / name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["items.jsonl", f"{stem}.html", f"{stem}.json"]
+    assert f"{stem}.html" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        pytest.param("nowhere/r", "nowhere/r.html: No such file or directory", id="missing folder"),
+        pytest.param(".", "a folder; name a file", id="this folder"),
+        pytest.param("..", "a folder; name a file", id="folder above"),
+        pytest.param("taken", "taken.json: Is a directory", id="a folder in the way"),
+        pytest.param("file/r", "Not a directory", id="a file as folder"),
+    ],
+)
+def test_a_report_that_cannot_be_written_is_refused_before_the_run(
+    name: str, message: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("taken.json").mkdir()
+    Path("file").write_text("")
+    _, err = run("parse", folder, "-o", "items.jsonl", "--report", name, code=1)
+    [line] = err.splitlines()
+    assert line.startswith("imr: ")
+    assert message in line
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "taken.json"]
+
+
+def test_a_report_that_fails_at_the_end_costs_itself(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = parse(folder / "2014", tmp_path / "items.jsonl")
+    write_report(report, tmp_path / "report")
+    before = (tmp_path / "report.html").read_bytes()
+
+    def fail(path: Path, text: str, encoding: str) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", fail)
+    with pytest.raises(SourceError, match=r"report\.html: No space left on device"):
+        write_report(report, tmp_path / "report")
+    assert (tmp_path / "report.html").read_bytes() == before
+
+
+def make_journal(*errors: str, warnings: tuple[str, ...] = ()) -> Journal:
+    """A journal of a letter for each error, and of one letter with all the warnings."""
+    journal = Journal(None)
+    journal.begin({})
+    for i, error in enumerate(errors):
+        journal.add(Entry(i, f"{i}.txt", "text", f"{i}.txt: {error}"), ())
+    if warnings:
+        journal.add(Entry(len(errors), "read.txt", "text", layout="notice", n_items=1), warnings)
+    return journal
+
+
+def name_kinds(n: int) -> list[str]:
+    """Texts of n kinds, which no number tells apart."""
+    return [f"kind {'a' * i}" for i in range(1, n + 1)]
+
+
+def test_report_counts_the_kinds_that_it_does_not_list() -> None:
+    with closing(make_journal(*name_kinds(N_KINDS + 7), *name_kinds(2))) as journal:
+        report = make_report(journal)
+    assert sum(group.n_letters for group in report.rejects) == report.rejected == N_KINDS + 9
+    assert len(report.rejects) == N_KINDS + 1
+    assert (report.rejects[-1].text, report.rejects[-1].n_letters) == ("7 other kinds", 7)
+    assert f"rejects     {N_KINDS + 7 - 5} other kinds" in list(format_report(report))
+
+
+def test_many_warnings_push_no_missing_field_out() -> None:
+    with closing(make_journal(warnings=(*name_kinds(N_KINDS + 2), "summary not read"))) as journal:
+        report = make_report(journal)
+    assert [group.text for group in report.missing] == ["summary not read"]
+    assert (report.warnings[-1].text, report.warnings[-1].n_letters) == ("2 other kinds", 1)
+
+
+def test_report_tells_missing_fields_from_what_it_cannot_make_sense_of() -> None:
+    missing = ("summary not read", "date injury not read", "item 2: outcome not read", "licensure not read")
+    parts = "item 1: parts of the modified request not read"
+    with closing(make_journal(warnings=(*missing, parts, "outcome 'Partly' is not read"))) as journal:
+        report = make_report(journal)
+    assert len(report.missing) == 5
+    assert [group.text for group in report.warnings] == ["outcome 'Partly' is not read"]
+
+
+def test_report_counts_each_reject_also_of_one_source() -> None:
+    journal = Journal(None)
+    journal.begin({})
+    for i in range(2):
+        journal.add(Entry(i, "a.txt", "text", "a.txt: no text in it"), ())
+    with closing(journal):
+        [group] = make_report(journal).rejects
+    assert group.n_letters == 2
+
+
 def test_report_escapes_what_stands_in_file_names(tmp_path: Path) -> None:
     (tmp_path / "<script>alert(1)<script>.txt").write_text("Dear Sir,")
     report = parse(tmp_path, tmp_path / "items.jsonl")
@@ -388,6 +583,15 @@ def test_format_report_says_what_is_missing(make_letter_text: Callable[..., str]
     lines = list(format_report(parse(place, tmp_path / "items.jsonl")))
     assert any(line.startswith("missing     2 × summary") for line in lines)
     assert any(line.startswith("same case   2 letters in 1 groups") for line in lines)
+
+
+@pytest.mark.parametrize("command", ["parse", "predict"])
+def test_help_prints_the_usual_limits(command: str) -> None:
+    out = " ".join(run(command, "--help")[0].split())
+    usual = Limits()
+    for value in (usual.bytes, usual.pages, int(usual.seconds), usual.memory // 1_000_000):
+        assert f"[default: {value:,}]" in out
+    assert f"[{'|'.join(PRESETS)}]" in out
 
 
 def test_standard_input_is_read(folder: Path, some_letters: tuple[AnnotatedLetter, ...]) -> None:
@@ -444,6 +648,26 @@ def test_predict_takes_columns_by_name(tmp_path: Path) -> None:
         pytest.param("August of 2012", "xxxxxx of 2012", id="month of year"),
         pytest.param("on May 3rd", "on xxx xxx", id="no year"),
         pytest.param("CM15-0106031", "CMxx-xxxxxxx", id="case number"),
+        pytest.param("JANUARY 12, 2016; MAY 5, 2016", "xxxxxxx xx, 2016; xxx x, 2016", id="capitals"),
+        pytest.param("may 5, 2016; january 12", "xxx x, 2016; xxxxxxx xx", id="small letters"),
+        pytest.param("January\n12,  2016", "xxxxxxx\nxx,  2016", id="line break"),
+        pytest.param("January 12 and 15, 2016", "xxxxxxx xx and xx, 2016", id="two days of a month"),
+        pytest.param("12.05.2015, 2016.01.12", "xx.xx.2015, 2016.xx.xx", id="dots"),
+        pytest.param("12-Jan-2016, 12Jan2016, 12JAN16", "xx-xxx-2016, xxxxx2016, xxxxx16", id="glued"),
+        pytest.param("2016-01-12T10:00, 20160112", "2016-xx-xxT10:00, 2016xxxx", id="machines"),
+        pytest.param("on 1/12; dated 02/01; DOS: 1/2", "on x/xx; dated xx/xx; DOS: x/x", id="led by a word"),
+        pytest.param("visits on 2/4, 2/25 and 3/18/2016", "visits on x/x, x/xx and x/xx/2016", id="list"),
+        pytest.param("1/12 to 2/15/2016; 1/12/16 - 2/15", "x/xx to x/xx/2016; x/xx/16 - x/xx", id="range"),
+        pytest.param("on the 12th of January", "on the xxxx of xxxxxxx", id="day of month"),
+        pytest.param("the 5th of May; 12 of March", "the xxx of xxx; xx of xxxxx", id="day of May"),
+        pytest.param("CM15 0106031 CM150106031", "CMxx xxxxxxx CMxxxxxxxxx", id="case number spelled otherwise"),
+        pytest.param("cm15-0106031_1", "cmxx-xxxxxxx_1", id="case number of a file"),
+        pytest.param("may 5 visits; MTUS 9792.24.2", "may 5 visits; MTUS 9792.24.2", id="words and sections"),
+        pytest.param("on 1/12 pain fell from 8/10 to 4/10", "on x/xx pain fell from 8/10 to 4/10", id="scores"),
+        pytest.param("on 4/10 pain, on 5/5 strength, L4/5", "on 4/10 pain, on 5/5 strength, L4/5", id="strength"),
+        pytest.param("seen on 1/12, 7/10 in intensity", "seen on x/xx, 7/10 in intensity", id="score behind a date"),
+        pytest.param("motion 80/80/85; on 10/325 mg", "motion 80/80/85; on 10/325 mg", id="degrees"),
+        pytest.param("12 marked, 3 novel, 5 decreased", "12 marked, 3 novel, 5 decreased", id="words like months"),
         pytest.param("12 visits may help; 4/10 pain; in 2015", "12 visits may help; 4/10 pain; in 2015", id="none"),
         pytest.param("L4-5, 10/325 mg", "L4-5, 10/325 mg", id="levels and doses"),
     ],
@@ -465,3 +689,51 @@ def test_predict_deidentifies(make_letter_text: Callable[..., str], tmp_path: Pa
     (evidence,) = row["reasons"][0]["evidence"]
     assert evidence["text"] == "There is no evidence of a fracture on xx/xx/2016."
     assert evidence["end_char"] - evidence["start_char"] == len(evidence["text"])
+
+
+def test_hide_source_strikes_out_what_an_error_quotes() -> None:
+    source = "CM15  0106031.zip/Jane Doe.txt"
+    found = hide_source(Reject(source, "file", "CM15 0106031.zip/Jane Doe.txt: unknown kind '.Doe'; known: .txt"), 4)
+    assert found == Reject("letter 4", "file", "letter 4: unknown kind …; known: .txt")
+
+
+@pytest.mark.parametrize("kind", ["two files", "no letter", "damaged", "missing", "member", "row"])
+def test_deidentify_names_no_file_anywhere(kind: str, make_letter_text: Callable[..., str], tmp_path: Path) -> None:
+    folder, name = tmp_path / "Jane Doe", "CM99-9000009"
+    folder.mkdir()
+    letter = make_letter_text(summary="")
+    for copy in (name, f"{name}_1"):
+        (folder / f"{copy}.txt").write_text(letter.replace("CM99-0000001", name))
+    for path, content in {
+        "no letter": (f"{name}.md", b"Dear Sir,"),
+        "damaged": (f"{name}.pdf", b"%PDF-"),
+        "row": (f"{name}.csv", f'Findings,ReferenceID\n"{name} is open,{name}\n'.encode()),
+    }.items():
+        if path == kind:
+            (folder / content[0]).write_bytes(content[1])
+    if kind == "member":
+        with zipfile.ZipFile(folder / f"{name}.zip", "w") as archive:
+            archive.writestr(f"{name}.jpg", b"\xff\xd8")
+    inputs = [folder, folder / f"{name}.gone.txt"] if kind == "missing" else [folder]
+    columns = ("--text-column", "Findings") if kind == "row" else ()
+    args = ("predict", *inputs, *columns, "-o", tmp_path / "o.jsonl", "--report", tmp_path / "r", "--deidentify")
+    _, err = run(*args, code=1 if kind == "missing" else 0)
+    written = [path for path in tmp_path.iterdir() if path.is_file()]
+    assert len(written) == (3 if kind == "two files" else 4)
+    for text in (err, *(path.read_text(encoding="utf-8") for path in written)):
+        assert not [word for word in ("9000009", "Doe", "gone") if word in text]
+    report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    letters = {row["letter"] for row in read_rows(tmp_path / "o.jsonl")}
+    [(case, sources)] = report["same_case"]["examples"]
+    assert (case, set(sources)) == ("case 1", letters)
+    if kind != "two files":
+        [reject] = read_rows(tmp_path / "o.jsonl.rejects.jsonl")
+        assert {*letters, reject["path"]} == {"letter 1", "letter 2", "letter 3"}
+
+
+def test_deidentify_leaves_no_name_in_an_unfinished_run(folder: Path, tmp_path: Path) -> None:
+    args = ("predict", folder, "-o", tmp_path / "cut.jsonl", "--deidentify")
+    run_until("before the journal", 7, "SIGKILL", *args)
+    names = [path.stem.encode() for path in folder.iterdir() if path.stem.startswith("CM")]
+    left = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert not [name for name in names if name in left]

@@ -2,8 +2,8 @@
 
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,21 +11,30 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imr_rationale.cli.options import MODEL, OUTPUT, TRACKING, one_line_errors, say, show_progress
+from imr_rationale.letters.limits import Limits
+from imr_rationale.letters.tables import PRESETS, Columns
 
 if TYPE_CHECKING:
-    from imr_rationale.letters.limits import Limits
-    from imr_rationale.letters.tables import Columns
     from imr_rationale.records import Letter
     from imr_rationale.serving.batch import Batch
     from imr_rationale.serving.report import BatchReport
+    from imr_rationale.serving.rows import Row
 
 __all__ = ["COMMANDS"]
 
 #: standard input as a path
 STDIN = Path("-")
+#: bytes in the unit of --max-memory
+MEGABYTE = 1_000_000
+USUAL = Limits()
 ABOUT = """PATHS are files (.txt .md .html .pdf .docx), a .zip of them, folders, or - for standard input; with the name
     of a text column also tables (.csv .xlsx .parquet .jsonl). The output's ending says its kind: .jsonl, .csv or
     .parquet."""
+
+
+def _limit(name: str, kind: "click.ParamType[float]", usual: float, about: str, metavar: str | None = None) -> Any:
+    """Give an option for a limit; its help prints the usual value with commas."""
+    return click.option(name, type=kind, default=usual, metavar=metavar, help=f"{about} [default: {usual:,.0f}]")
 
 
 def reading(command: Callable[..., None]) -> Callable[..., None]:
@@ -40,17 +49,15 @@ def reading(command: Callable[..., None]) -> Callable[..., None]:
             metavar="FILE",
             help="Write what was read, missing, rejected and doubled as FILE.html and FILE.json.",
         ),
-        click.option("--preset", type=click.Choice(["dmhc"]), help="Columns of a published table."),
+        click.option("--preset", type=click.Choice(list(PRESETS)), help="Columns of a published table."),
         click.option("--text-column", metavar="NAME", help="Column of a table that holds the rationales."),
         click.option("--id-column", metavar="NAME", help="Column that names a row."),
         click.option("--outcome-column", metavar="NAME", help="Column that begins with Upheld or Overturned."),
         click.option("--treatment-column", metavar="NAME", help="Column with what was asked for."),
-        click.option("--max-bytes", type=click.IntRange(1), help="Largest file of a letter. [default: 50,000,000]"),
-        click.option("--max-pages", type=click.IntRange(1), help="Longest PDF. [default: 2,000]"),
-        click.option("--max-seconds", type=click.FloatRange(0.1), help="Longest time for one letter. [default: 60]"),
-        click.option(
-            "--max-memory", type=click.IntRange(300), metavar="MB", help="Memory for reading. [default: 2,000]"
-        ),
+        _limit("--max-bytes", click.IntRange(1), USUAL.bytes, "Largest file of a letter."),
+        _limit("--max-pages", click.IntRange(1), USUAL.pages, "Longest PDF."),
+        _limit("--max-seconds", click.FloatRange(0.1), USUAL.seconds, "Longest time for one letter."),
+        _limit("--max-memory", click.IntRange(300), USUAL.memory // MEGABYTE, "Memory for reading.", "MB"),
     )
     for option in reversed(options):
         command = option(command)
@@ -64,7 +71,8 @@ def parse(**options: Any) -> None:
     """Split letters into their disputed items."""
     from imr_rationale.serving.rows import parse_rows
 
-    _run(parse_rows, {"command": "parse"}, options)
+    with _make_batch(parse_rows, {"command": "parse"}, options) as batch:
+        _run(batch)
 
 
 @click.command(help=f"Give the reasons and outcomes of each disputed item.\n\n    {ABOUT}")
@@ -79,7 +87,10 @@ def parse(**options: Any) -> None:
     help="Warn of items whose reasons are less certain: leave them to a reader.",
 )
 @click.option(
-    "--deidentify", is_flag=True, help="Leave case numbers and file names out, strike months and days out of dates."
+    "--deidentify",
+    is_flag=True,
+    help="Number the letters; leave case numbers and file names out of rows, rejects, report and screen; strike months "
+    "and days out of dates.",
 )
 @one_line_errors
 def predict(
@@ -87,67 +98,69 @@ def predict(
 ) -> None:
     """Give the reasons and outcomes of each disputed item."""
     from imr_rationale.serving.predict import load_model, predict_rows
-    from imr_rationale.serving.rows import Row
 
     fitted = load_model(model, tracking_uri=tracking_uri)
 
-    def make_rows(letter: "Letter", source: str) -> list[Row]:
+    def make_rows(letter: "Letter", source: str) -> "list[Row]":
         return predict_rows(letter, source, model=fitted, min_certainty=min_certainty)
 
     settings = {
         "command": "predict",
         "--model": fitted.manifest["sha256"],
         "--min-certainty": str(min_certainty),
-        "--deidentify": str(deidentify),
     }
-    _run(make_rows, settings, options, deidentify=deidentify)
+    with _make_batch(make_rows, settings, options, deidentify=deidentify) as batch:
+        _run(batch)
 
 
-def _run(
-    make_rows: "Callable[[Letter, str], list[dict[str, Any]]]",
+@contextmanager
+def _make_batch(
+    make_rows: "Callable[[Letter, str], list[Row]]",
     settings: Mapping[str, str],
-    options: dict[str, Any],
+    options: Mapping[str, Any],
     *,
     deidentify: bool = False,
-) -> None:
+) -> "Iterator[Batch]":
+    """Give what the options ask for; standard input is kept in a file meanwhile."""
     from importlib.metadata import version
 
-    from imr_rationale.serving.batch import Batch, run_batch
-    from imr_rationale.serving.report import write_report
+    from imr_rationale.serving.batch import Batch
 
     output = None if options["output"] == "-" else Path(options["output"])
     if options["resume"] and output is None:
         raise click.UsageError("--resume needs an output file")
-    columns = _choose_columns(options)
-    with ExitStack() as stack:
-        paths, names = _take_stdin(options["paths"], stack)
-        batch = Batch(
+    columns, limits = _choose_columns(options), _choose_limits(options)
+    with _take_stdin(options["paths"]) as (paths, names):
+        yield Batch(
             paths,
             make_rows,
             output,
             sys.stdout,
-            limits=_choose_limits(options),
+            report=options["report"],
+            limits=limits,
             columns=columns,
-            settings={**settings, "version": version("imr-rationale"), "columns": str(columns)},
+            settings={**settings, "version": version("imr-rationale")},
             resume=options["resume"],
             deidentify=deidentify,
             names=names,
         )
-        try:
-            report = run_batch(batch, progress=lambda files: show_progress(files, "files"))
-        except KeyboardInterrupt:
-            _say_how_to_go_on(batch)
-            raise
-    _print_report(report, output)
-    if options["report"]:
-        say(f"report      {', '.join(map(str, write_report(report, options['report'])))}")
+
+
+def _run(batch: "Batch") -> None:
+    """Run a batch and say what came of it; exit code 1 where nothing was read or a file is not there."""
+    from imr_rationale.serving.batch import run_batch
+
+    try:
+        report = run_batch(batch, progress=lambda files: show_progress(files, "files"))
+    except KeyboardInterrupt:
+        _say_how_to_go_on(batch)
+        raise
+    _print_report(report, batch)
     if not report.read or report.absent:
         sys.exit(1)
 
 
-def _choose_columns(options: Mapping[str, Any]) -> "Columns | None":
-    from imr_rationale.letters.tables import PRESETS, Columns
-
+def _choose_columns(options: Mapping[str, Any]) -> Columns | None:
     chosen = {name: options[f"{name}_column"] for name in ("text", "id", "outcome", "treatment")}
     given = {name: column for name, column in chosen.items() if column}
     if options["preset"]:
@@ -157,24 +170,27 @@ def _choose_columns(options: Mapping[str, Any]) -> "Columns | None":
     return Columns(**given) if given else None
 
 
-def _choose_limits(options: Mapping[str, Any]) -> "Limits":
-    from imr_rationale.letters.limits import Limits
+def _choose_limits(options: Mapping[str, Any]) -> Limits:
+    return Limits(
+        bytes=options["max_bytes"],
+        pages=options["max_pages"],
+        seconds=options["max_seconds"],
+        memory=options["max_memory"] * MEGABYTE,
+    )
 
-    chosen = {name: options[f"max_{name}"] for name in ("bytes", "pages", "seconds", "memory")}
-    if chosen["memory"]:
-        chosen["memory"] *= 1_000_000
-    return Limits(**{name: value for name, value in chosen.items() if value})
 
-
-def _take_stdin(paths: tuple[Path, ...], stack: ExitStack) -> tuple[list[Path], dict[Path, str]]:
-    """Put standard input into a file, which a child process can read."""
+@contextmanager
+def _take_stdin(paths: tuple[Path, ...]) -> Iterator[tuple[list[Path], dict[Path, str]]]:
+    """Put standard input into a file, which a child process can read; gives the paths to read, and its name."""
     if STDIN not in paths:
-        return list(paths), {}
-    file = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "input"
-    with file.open("wb") as copy:
-        while chunk := sys.stdin.buffer.read(1 << 20):
-            copy.write(chunk)
-    return [file if path == STDIN else path for path in paths], {file: "-"}
+        yield list(paths), {}
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "input"
+        with file.open("wb") as copy:
+            while chunk := sys.stdin.buffer.read(1 << 20):
+                copy.write(chunk)
+        yield [file if path == STDIN else path for path in paths], {file: "-"}
 
 
 def _say_how_to_go_on(batch: "Batch") -> None:
@@ -182,24 +198,29 @@ def _say_how_to_go_on(batch: "Batch") -> None:
         say(f"rows so far are in {batch.output}.partial (JSON Lines); the same command with --resume goes on")
 
 
-def _print_report(report: "BatchReport", output: Path | None) -> None:
+def _print_report(report: "BatchReport", batch: "Batch") -> None:
     """Say on stderr what was read; of a single file only what went wrong."""
-    from imr_rationale.serving.report import format_report
+    from imr_rationale.serving.report import format_report, place_report
 
-    if not report.files:
-        say("imr: no letter found")
-        return
-    rejected = f", {report.rejected} not read" if report.rejected else ""
-    where = f" ({output}.rejects.jsonl)" if rejected and output else ""
-    written = f", {report.items} items written to {output}" if output else ""
-    if report.files == 1 and report.rejected:
-        say(f"imr: {report.rejects[0].examples[0]}: {report.rejects[0].text}")
-        return
-    if output or rejected or report.files > 1:
-        say(f"{report.read} letters read{written}{rejected}{where}")
+    for line in _sum_up(report, batch.output):
+        say(line)
     if report.files > 1:
         for line in format_report(report):
             say(line)
+    if batch.report:
+        say(f"report      {', '.join(map(str, place_report(batch.report)))}")
+
+
+def _sum_up(report: "BatchReport", output: Path | None) -> Iterator[str]:
+    if not report.files:
+        yield "imr: no letter found"
+    elif report.files == 1 and report.rejected:
+        yield f"imr: {report.rejects[0].examples[0]}: {report.rejects[0].text}"
+    elif output or report.files > 1:
+        written = f", {report.items} items written to {output}" if output else ""
+        rejected = f", {report.rejected} not read" if report.rejected else ""
+        where = f" ({output}.rejects.jsonl)" if rejected and output else ""
+        yield f"{report.read} letters read{written}{rejected}{where}"
 
 
 COMMANDS = (parse, predict)

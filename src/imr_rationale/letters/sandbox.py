@@ -9,7 +9,6 @@ memory holds on Linux.
 import json
 import os
 import re
-import resource
 import select
 import signal
 import subprocess
@@ -21,13 +20,13 @@ from dataclasses import asdict
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from types import MappingProxyType, TracebackType
-from typing import IO, Any
+from types import MappingProxyType
+from typing import Any
 
 from imr_rationale.errors import SourceError
 from imr_rationale.letters.clean import REPLACEMENT
 from imr_rationale.letters.limits import MAX_CHARS, Limits
-from imr_rationale.letters.sources import Document, Opened, Reject, Step, open_documents, print_name
+from imr_rationale.letters.sources import Document, Opened, Reject, Step, print_name
 from imr_rationale.letters.tables import Columns
 
 __all__ = ["Sandbox", "read_document"]
@@ -206,7 +205,7 @@ class _Child:
         self._buffer = bytearray()
         self._process = subprocess.Popen(  # noqa: S603  (our own interpreter and module)
             # without -P a json.py among the letters would be imported
-            [sys.executable, "-P", "-m", "imr_rationale.letters.sandbox", json.dumps(asdict(limits))],
+            [sys.executable, "-P", "-m", "imr_rationale.letters.reader", json.dumps(asdict(limits))],
             env=_make_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -319,50 +318,3 @@ def read_document(path: Path) -> Document:
             raise SourceError(step.error)
         return step
     raise SourceError(f"{path}: nothing to read")
-
-
-def _confine(limits: Limits) -> None:
-    """Bound what this process may take; write no file, leave no core dump."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    if sys.platform == "linux":
-        resource.setrlimit(resource.RLIMIT_AS, (limits.memory, limits.memory))
-
-
-def _extend_time(limits: Limits) -> None:
-    """Let the next document have its seconds of computing, also when no parent watches any more."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    used = usage.ru_utime + usage.ru_stime
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used + limits.seconds) + 2, resource.RLIM_INFINITY))
-
-
-def _serve(requests: IO[bytes], answers: IO[bytes], limits: Limits) -> None:
-    """Answer requests until there are none; each document is written as soon as it is read."""
-
-    def write(frame: object) -> None:
-        answers.write(json.dumps(frame).encode() + b"\n")
-        answers.flush()
-
-    def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        write(("crash", kind.__name__))
-
-    sys.excepthook = report
-    for line in requests:
-        request = json.loads(line)
-        columns = Columns(**request["columns"]) if request["columns"] else None
-        path = Path(request["path"])
-        for step in open_documents(path, limits, name=request["name"], columns=columns, skip=request["skip"]):
-            if isinstance(step, Opened):
-                _extend_time(limits)
-            write((type(step).__name__, asdict(step)))
-        write(None)
-
-
-if __name__ == "__main__":
-    chosen = Limits(**json.loads(sys.argv[1]))
-    # libraries that print must not be taken for answers
-    channel = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    _confine(chosen)
-    _serve(sys.stdin.buffer, channel, chosen)

@@ -1,9 +1,10 @@
 """Many files in, one row a disputed item out; a file that cannot be read is named and stops nothing."""
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import IO
@@ -15,11 +16,11 @@ from imr_rationale.letters.sandbox import Sandbox
 from imr_rationale.letters.sources import Document, Reject, find_files
 from imr_rationale.letters.tables import Columns
 from imr_rationale.records import Letter
-from imr_rationale.serving.deidentify import deidentify_rows
+from imr_rationale.serving.deidentify import coarsen_dates, deidentify_rows, hide_source
 from imr_rationale.serving.journal import Entry, Journal
-from imr_rationale.serving.report import BatchReport, make_report
+from imr_rationale.serving.report import BatchReport, check_report, make_report, place_report, write_report
 from imr_rationale.serving.rows import Row
-from imr_rationale.serving.writers import check_output, finish_output
+from imr_rationale.serving.writers import WRITING, check_output, finish_output, open_instead
 
 __all__ = ["Batch", "run_batch"]
 
@@ -36,10 +37,12 @@ class Batch:
         A letter and its source -> rows.
     output : Path or None
         .jsonl, .csv or .parquet; None writes JSON Lines to `stream`.
+    report : Path or None
+        What was read is told there too, as a page and as JSON.
     settings : mapping of str to str
-        What a run that is resumed must share with its beginning, such as the model.
+        What a run that is resumed must share with its beginning besides limits and columns, such as the model.
     deidentify : bool
-        Number the letters, and leave case numbers, sources and exact dates out.
+        Number the letters, and leave case numbers, sources and exact dates out of rows, rejects and report.
     resume : bool
         Go on where a run with the same output was cut off.
     names : mapping of Path to str
@@ -50,6 +53,7 @@ class Batch:
     make_rows: Callable[[Letter, str], list[Row]]
     output: Path | None = None
     stream: IO[str] | None = None
+    report: Path | None = None
     limits: Limits = field(default_factory=Limits)
     columns: Columns | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -76,10 +80,12 @@ def run_batch(
     Raises
     ------
     SourceError
-        The output is of an unknown kind or cannot be written, or a run cannot be resumed.
+        The output is of an unknown kind, it or the report cannot be written, or a run cannot be resumed.
     """
     if batch.output is not None:
         check_output(batch.output)
+    if batch.report is not None:
+        check_report(batch.report)
     try:
         return _run(batch, progress)
     except OSError as error:
@@ -87,16 +93,22 @@ def run_batch(
 
 
 def _run(batch: Batch, progress: Callable[[Sequence[Path | Reject]], Iterable[Path | Reject]]) -> BatchReport:
+    files = _find_inputs(batch)
     with _open_run(batch) as (journal, file):
-        own = _list_own(batch.output)
-        files = [path for path in find_files(batch.paths) if path not in own]
         journal.check_number(len(files))
         _Run(batch, journal, file).read_files(progress(files))
-        report = make_report(journal)
-        if batch.output is not None:
-            file.flush()
-            _finish(batch.output, journal)
-    return report
+        file.flush()
+        return _finish(batch, journal)
+
+
+def _find_inputs(batch: Batch) -> list[Path | Reject]:
+    """Give the files to read, without those that this run writes, however they are spelled."""
+    own = _list_own(batch)
+    found = list(find_files(batch.paths))
+    files = [path for path in found if isinstance(path, Reject) or os.path.realpath(path) not in own]
+    if found and not files:
+        raise SourceError(f"{found[0]}: nothing to read but what this run would write")
+    return files
 
 
 class _Run:
@@ -106,7 +118,7 @@ class _Run:
         self.batch = batch
         self.journal = journal
         self.file = file
-        self.n_read = journal.count_read()
+        self.n_entries = journal.count_entries()
 
     def read_files(self, files: Iterable[Path | Reject]) -> None:
         """Read what the journal does not know yet."""
@@ -114,7 +126,7 @@ class _Run:
         with Sandbox(self.batch.limits, columns=self.batch.columns) as sandbox:
             for position, path in enumerate(files):
                 name = path.source if isinstance(path, Reject) else self.batch.names.get(path, str(path))
-                self.journal.check_file(position, name)
+                self.journal.check_file(position, self._hide(name))
                 if position < last:
                     continue
                 found = iter([path]) if isinstance(path, Reject) else sandbox.read(path, name=name)
@@ -124,6 +136,9 @@ class _Run:
 
     def add(self, position: int, step: Document | Reject) -> None:
         """Write the rows of a letter, then note it."""
+        self.n_entries += 1
+        if self.batch.deidentify:
+            step = hide_source(step, self.n_entries)
         if isinstance(step, Reject):
             self._note(Entry(position, step.source, step.kind, step.error))
             return
@@ -133,10 +148,14 @@ class _Run:
         except ImrError as error:
             self._note(Entry(position, step.source, step.kind, str(error)))
             return
-        self.n_read += 1
-        self._write(deidentify_rows(rows, self.n_read) if self.batch.deidentify else rows)
+        self._write(deidentify_rows(rows, self.n_entries) if self.batch.deidentify else rows)
         warnings = dict.fromkeys(warning for row in rows for warning in row["warnings"])
-        self._note(_describe(position, step, letter), warnings or letter.warnings)
+        entry = _describe(position, step, letter)
+        self._note(replace(entry, letter=entry.letter and self._hide(entry.letter)), warnings or letter.warnings)
+
+    def _hide(self, name: str) -> str:
+        """Give what stands for a name in the journal: equal for equal names, without names a digest."""
+        return _digest(name) if self.batch.deidentify else name
 
     def _write(self, rows: Iterable[Row]) -> None:
         self.file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
@@ -144,7 +163,12 @@ class _Run:
 
     def _note(self, entry: Entry, warnings: Iterable[str] = ()) -> None:
         end = 0 if self.batch.output is None else self.file.tell()
-        self.journal.add(replace(entry, end=end), list(warnings))
+        texts = map(coarsen_dates, warnings) if self.batch.deidentify else warnings
+        self.journal.add(replace(entry, end=end), list(texts))
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode(errors="replace")).hexdigest()
 
 
 def _describe(position: int, document: Document, letter: Letter) -> Entry:
@@ -152,7 +176,7 @@ def _describe(position: int, document: Document, letter: Letter) -> Entry:
         position,
         document.source,
         document.kind,
-        digest=sha256(document.text.encode(errors="replace")).hexdigest(),
+        digest=_digest(document.text),
         letter=letter.case_number,
         layout=letter.layout,
         outcome=letter.outcome,
@@ -168,47 +192,66 @@ def _open_run(batch: Batch) -> Iterator[tuple[Journal, IO[str]]]:
         if batch.stream is None:
             raise SourceError("neither an output nor a stream to write to")
         with closing(Journal(None)) as journal:
-            journal.begin(batch.settings)
+            journal.begin(_list_settings(batch))
             yield journal, batch.stream
         return
-    path = _beside(batch.output, ".journal")
-    resumed = batch.resume and path.exists()
-    with (
-        _beside(batch.output, ".partial").open("a", encoding="utf-8", newline="\n") as file,
-        closing(Journal(path)) as journal,
-    ):
-        if resumed:
-            journal.check_settings(batch.settings)
-        else:
-            journal.begin(batch.settings)
-        end = journal.end()
+    with closing(Journal(_beside(batch.output, ".journal"))) as journal:
+        journal.begin(_list_settings(batch), resume=batch.resume)
+        with _open_partial(_beside(batch.output, ".partial"), journal.end()) as file:
+            yield journal, file
+
+
+def _list_settings(batch: Batch) -> dict[str, str]:
+    """Give all that a resumed run must share with its beginning."""
+    limits = {f"limit of {name}": str(value) for name, value in asdict(batch.limits).items()}
+    return {**batch.settings, **limits, "columns": str(batch.columns), "deidentify": str(batch.deidentify)}
+
+
+@contextmanager
+def _open_partial(partial: Path, end: int) -> Iterator[IO[str]]:
+    """Open the rows so far, which end at `end`; where there are none, in a new file."""
+    if not end:
+        partial.unlink(missing_ok=True)
+    with partial.open("a", encoding="utf-8", newline="\n") as file:
         if file.tell() < end:
-            raise SourceError(f"--resume: {file.name} is shorter than its journal says; start without --resume")
+            raise SourceError(f"--resume: {partial} is shorter than its journal says; start without --resume")
         file.truncate(end)
-        yield journal, file
+        yield file
 
 
-def _finish(output: Path, journal: Journal) -> None:
-    """Write the output and what was rejected; a run that is killed meanwhile finishes when it is resumed."""
-    partial = _beside(output, ".partial")
-    finish_output(partial, output)
-    rejects = _beside(output, ".rejects.jsonl")
-    rejects.unlink(missing_ok=True)
-    rows = [{"path": source, "error": error} for source, error in journal.rejects()]
-    if rows:
-        rejects.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+def _finish(batch: Batch, journal: Journal) -> BatchReport:
+    """Write output, rejects and report; a run that is killed meanwhile finishes when it is resumed."""
+    report = make_report(journal, named=not batch.deidentify)
+    if batch.output is not None:
+        finish_output(_beside(batch.output, ".partial"), batch.output)
+        _write_rejects(_beside(batch.output, ".rejects.jsonl"), journal)
+    if batch.report is not None:
+        write_report(report, batch.report)
     journal.remove()
-    partial.unlink(missing_ok=True)
+    if batch.output is not None:
+        _beside(batch.output, ".partial").unlink(missing_ok=True)
+    return report
 
 
-def _list_own(output: Path | None) -> frozenset[Path]:
+def _write_rejects(path: Path, journal: Journal) -> None:
+    """Write a line for each rejected letter; without any there is no file."""
+    rows = [{"path": source, "error": error} for source, error in journal.rejects()]
+    if not rows:
+        path.unlink(missing_ok=True)
+        return
+    with open_instead(path) as writing:
+        writing.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+def _list_own(batch: Batch) -> frozenset[str]:
     """Give the files that a run writes itself, which may stand in the folder that it reads."""
-    if output is None:
-        return frozenset()
-    suffixes = ("", ".partial", ".journal", ".journal-wal", ".journal-shm", ".rejects.jsonl")
-    return frozenset(_beside(output, suffix) for suffix in suffixes)
+    finished = list(place_report(batch.report)) if batch.report else []
+    working = []
+    if batch.output is not None:
+        finished += [batch.output, _beside(batch.output, ".rejects.jsonl")]
+        working = [_beside(batch.output, suffix) for suffix in (".partial", ".journal", ".journal-wal", ".journal-shm")]
+    return frozenset(map(os.path.realpath, (*finished, *working, *(_beside(path, WRITING) for path in finished))))
 
 
-def _beside(output: Path | None, suffix: str) -> Path:
-    assert output is not None  # noqa: S101
-    return output.with_name(output.name + suffix)
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)

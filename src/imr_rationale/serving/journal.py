@@ -40,7 +40,9 @@ class Entry:
     error : str or None
         Why it was rejected.
     digest : str or None
-        SHA-256 of what was read.
+        SHA-256 of the text that was read from it.
+    letter : str or None
+        Its case number; of a letter without names a digest of it.
     end : int
         Size of the partial output behind its rows, in bytes.
     """
@@ -97,32 +99,40 @@ class Journal:
         for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=NORMAL"):
             self.database.execute(f"PRAGMA {pragma}")
 
-    def begin(self, settings: Mapping[str, str]) -> None:
-        """Start a new run with `settings`, which a later start must share; what stood here is forgotten."""
-        with self._explained():
-            self._own()
-            with self._together():
-                for statement in SCHEMA.split(";"):
-                    self.database.execute(statement)
-                self.database.executemany("INSERT INTO settings VALUES (?, ?)", list(settings.items()))
+    def begin(self, settings: Mapping[str, str], *, resume: bool = False) -> None:
+        """Go on with the run that stands here where it is resumed; else start a new one and forget what stood here.
 
-    def check_settings(self, settings: Mapping[str, str]) -> None:
-        """Refuse to go on with other settings than those of the beginning.
+        Parameters
+        ----------
+        settings : mapping of str to str
+            What a resumed run must share with its beginning.
+        resume : bool
+            A run that was killed before it noted its settings had done nothing: a new one starts.
 
         Raises
         ------
         SourceError
-            The file is no journal, or a setting differs; the message names it.
+            The file is no journal, another run writes it, or a setting differs; the message names it.
         """
         with self._explained():
             self._own()
-            begun = dict(self.database.execute("SELECT name, value FROM settings"))
-        for name in sorted({*begun, *settings}):
-            if begun.get(name) != settings.get(name):
-                raise SourceError(
-                    f"--resume: {name} was {begun.get(name)!r} when the run began and is {settings.get(name)!r} now; "
-                    "start without --resume"
-                )
+            begun = self._read_settings() if resume else None
+            if begun is None:
+                self._start(settings)
+        if begun is not None:
+            _check_settings(begun, settings)
+
+    def _start(self, settings: Mapping[str, str]) -> None:
+        with self._together():
+            for statement in SCHEMA.split(";"):
+                self.database.execute(statement)
+            self.database.executemany("INSERT INTO settings VALUES (?, ?)", list(settings.items()))
+
+    def _read_settings(self) -> dict[str, str] | None:
+        """Give the settings that a run began with, None where none has begun."""
+        if not self.query("SELECT name FROM sqlite_schema WHERE name = 'settings'"):
+            return None
+        return dict(self.query("SELECT name, value FROM settings"))
 
     def check_file(self, position: int, path: str) -> None:
         """Note that a file's turn has come; refuse another file than the run before found at its place."""
@@ -150,9 +160,9 @@ class Journal:
                     "INSERT INTO warnings VALUES (?, ?)", [(cursor.lastrowid, text) for text in warnings]
                 )
 
-    def count_read(self) -> int:
-        """Give how many letters were read."""
-        return int(self.query("SELECT count(*) FROM entries WHERE error IS NULL")[0][0])
+    def count_entries(self) -> int:
+        """Give how many letters were read or rejected."""
+        return int(self.query("SELECT count(*) FROM entries")[0][0])
 
     def find_last(self) -> tuple[int, int]:
         """Give the index of the last file, and how many of its letters are done."""
@@ -184,3 +194,13 @@ class Journal:
         if self.path is not None:
             for suffix in ("-wal", "-shm", ""):
                 Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+
+
+def _check_settings(begun: Mapping[str, str], settings: Mapping[str, str]) -> None:
+    """Refuse to go on with other settings than those of the beginning."""
+    for name in sorted({*begun, *settings}):
+        if begun.get(name) != settings.get(name):
+            raise SourceError(
+                f"--resume: {name} was {begun.get(name)!r} when the run began and is {settings.get(name)!r} now; "
+                "start without --resume"
+            )

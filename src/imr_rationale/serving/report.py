@@ -2,19 +2,33 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from imr_rationale.errors import SourceError
 from imr_rationale.letters.sources import MISSING
+from imr_rationale.records import Dates, Item, Letter
 from imr_rationale.serving.journal import Journal
+from imr_rationale.serving.writers import check_place, open_instead
 
-__all__ = ["BatchReport", "Duplicates", "Group", "format_report", "make_report", "write_report"]
+__all__ = [
+    "BatchReport",
+    "Duplicates",
+    "Group",
+    "check_report",
+    "format_report",
+    "make_report",
+    "place_report",
+    "write_report",
+]
 
 #: sources that stand for a group
 N_EXAMPLES = 3
-#: groups of warnings and of rejects that are listed, and groups of duplicates; the rest is counted
-N_GROUPS, N_DUPLICATES = 50, 20
+#: kinds of missing fields, of warnings and of rejects that are listed, and groups of duplicates; the rest is counted
+N_KINDS, N_DUPLICATES = 50, 20
+#: kinds that are listed on the screen
+N_LINES = 5
 #: letters of one case that are named
 N_COPIES = 10
 # "item 3: " before a warning
@@ -22,6 +36,14 @@ ITEM_RE = re.compile(r"^item \d{1,9}: ")
 # numbers and names that make equal warnings look different: "(certainty 0.31)", "'Overturned in part'"; not "'.doc'"
 DETAIL_RE = re.compile(r"\d+(?:\.\d+)?|'[^'.][^']*'")
 NOT_READ = " not read"
+#: what parsers call a field that they could not read
+FIELDS = frozenset(
+    {
+        *(field.name for record in (Letter, Item) for field in fields(record)),
+        *(f"date {field.name}" for field in fields(Dates)),
+        "parts of the modified request",
+    }
+)
 KINDS = "SELECT kind, count(*), count(error) FROM entries GROUP BY kind"
 LAYOUTS = "SELECT layout, count(*), sum(n_items) FROM entries WHERE error IS NULL GROUP BY 1 ORDER BY 2 DESC"
 OUTCOMES = "SELECT coalesce(outcome, 'unknown'), count(*) FROM entries WHERE error IS NULL GROUP BY 1 ORDER BY 2 DESC"
@@ -29,11 +51,15 @@ OUTCOMES = "SELECT coalesce(outcome, 'unknown'), count(*) FROM entries WHERE err
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Equal warnings, missing fields or errors: how many letters have them, and some of these."""
+    """Equal warnings, missing fields or errors: how many letters have them, and some of these.
+
+    The last one of many stands for `n_kinds` others together.
+    """
 
     text: str
     n_letters: int
     examples: tuple[str, ...]
+    n_kinds: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +90,8 @@ class BatchReport:
     missing, warnings, rejects : tuple of Group
         Fields that were not read, other warnings, errors; the most frequent first.
     same_case, same_text : Duplicates
-        Letters that share a case number, and letters that are equal to the character.
+        Letters that share a case number, and letters whose text, as it was read from their files, is equal to the
+        character.
     """
 
     files: int
@@ -87,13 +114,13 @@ class BatchReport:
         return self.kinds.get(MISSING, (0, 0))[1]
 
 
-def make_report(journal: Journal) -> BatchReport:
-    """Sum a journal up."""
+def make_report(journal: Journal, *, named: bool = True) -> BatchReport:
+    """Sum a journal up; duplicates by case number and digest, or by numbers alone."""
     query = journal.query
     [(files, rejected, items, overturned)] = query(
         "SELECT count(*), count(error), coalesce(sum(n_items), 0), coalesce(sum(n_overturned), 0) FROM entries"
     )
-    groups = _group_warnings(journal)
+    warnings = _list_warnings(journal)
     return BatchReport(
         files=files,
         read=files - rejected,
@@ -103,52 +130,68 @@ def make_report(journal: Journal) -> BatchReport:
         kinds={kind: (n - bad, bad) for kind, n, bad in query(KINDS)},
         layouts={layout: (n, n_items) for layout, n, n_items in query(LAYOUTS)},
         outcomes=dict(query(OUTCOMES)),
-        missing=tuple(group for group in groups if group.text.endswith(NOT_READ)),
-        warnings=tuple(group for group in groups if not group.text.endswith(NOT_READ)),
-        rejects=_group_rejects(journal),
-        same_case=_find_duplicates(journal, "letter"),
-        same_text=_find_duplicates(journal, "digest"),
+        missing=_make_groups([row for row in warnings if _is_missing(row.text)]),
+        warnings=_make_groups([row for row in warnings if not _is_missing(row.text)]),
+        rejects=_make_groups(_list_rejects(journal)),
+        same_case=_find_duplicates(journal, "letter", None if named else "case"),
+        same_text=_find_duplicates(journal, "digest", None if named else "text"),
     )
 
 
-def _group_warnings(journal: Journal) -> tuple[Group, ...]:
-    rows = journal.query("SELECT text, source FROM warnings JOIN entries USING (position) ORDER BY position")
-    return _make_groups((ITEM_RE.sub("", text), source) for text, source in rows)
+@dataclass(frozen=True, slots=True)
+class _Remark:
+    """A warning or error of a letter."""
+
+    letter: int
+    text: str
+    source: str
 
 
-def _group_rejects(journal: Journal) -> tuple[Group, ...]:
-    return _make_groups((error.removeprefix(f"{source}: "), source) for source, error in journal.rejects())
+def _list_warnings(journal: Journal) -> list[_Remark]:
+    rows = journal.query("SELECT position, text, source FROM warnings JOIN entries USING (position) ORDER BY position")
+    return [_Remark(letter, ITEM_RE.sub("", text), source) for letter, text, source in rows]
 
 
-def _make_groups(pairs: Iterator[tuple[str, str]]) -> tuple[Group, ...]:
-    """Group texts that differ in their numbers and quoted words only; each source counts once a group."""
-    counts: dict[str, int] = {}
+def _list_rejects(journal: Journal) -> list[_Remark]:
+    return [
+        _Remark(i, error.removeprefix(f"{source}: "), source) for i, (source, error) in enumerate(journal.rejects())
+    ]
+
+
+def _is_missing(text: str) -> bool:
+    """Tell "summary not read" from "outcome 'Partly' is not read", which quotes what it could not make sense of."""
+    return text.endswith(NOT_READ) and text.removesuffix(NOT_READ) in FIELDS
+
+
+def _make_groups(remarks: Iterable[_Remark]) -> tuple[Group, ...]:
+    """Group texts that differ in their numbers and quoted words only, the most frequent first; the rare ones in one."""
     firsts: dict[str, str] = {}
-    examples: dict[str, list[str]] = {}
-    last: dict[str, str] = {}
-    for text, source in pairs:
-        key = DETAIL_RE.sub("…", text)
-        if last.get(key) == source:
-            continue
-        last[key] = source
-        firsts.setdefault(key, text)
-        counts[key] = counts.get(key, 0) + 1
-        if counts[key] <= N_EXAMPLES:
-            examples.setdefault(key, []).append(source)
-    order = sorted(counts, key=lambda key: (-counts[key], key))[:N_GROUPS]
-    return tuple(Group(key if counts[key] > 1 else firsts[key], counts[key], tuple(examples[key])) for key in order)
+    letters: dict[str, dict[int, str]] = {}
+    for remark in remarks:
+        key = DETAIL_RE.sub("…", remark.text)
+        firsts.setdefault(key, remark.text)
+        letters.setdefault(key, {})[remark.letter] = remark.source
+    order = sorted(letters, key=lambda key: (-len(letters[key]), key))
+    groups = [_make_group(key if len(letters[key]) > 1 else firsts[key], letters[key]) for key in order[:N_KINDS]]
+    if others := order[N_KINDS:]:
+        n_letters = len({letter for key in others for letter in letters[key]})
+        groups.append(Group(f"{len(others)} other kinds", n_letters, (), len(others)))
+    return tuple(groups)
 
 
-def _find_duplicates(journal: Journal, column: str) -> Duplicates:
+def _make_group(text: str, letters: Mapping[int, str]) -> Group:
+    return Group(text, len(letters), tuple(letters.values())[:N_EXAMPLES])
+
+
+def _find_duplicates(journal: Journal, column: str, word: str | None) -> Duplicates:
+    """Find letters that are equal in a column, named by it or, where `word` stands for it, by that and a number."""
     groups = f"SELECT {column} AS name, count(*) AS n FROM entries WHERE {column} NOT NULL GROUP BY 1 HAVING n > 1"  # noqa: S608  (our own names)
     [(n_groups, n_letters)] = journal.query(f"SELECT count(*), coalesce(sum(n), 0) FROM ({groups})")  # noqa: S608
     names = [name for name, _ in journal.query(f"{groups} ORDER BY n DESC, min(position) LIMIT ?", N_DUPLICATES)]
     sources = f"SELECT source FROM entries WHERE {column} = ? ORDER BY position LIMIT ?"  # noqa: S608
-    return Duplicates(
-        n_groups,
-        n_letters,
-        tuple((name, tuple(source for (source,) in journal.query(sources, name, N_COPIES))) for name in names),
-    )
+    copies = [tuple(source for (source,) in journal.query(sources, name, N_COPIES)) for name in names]
+    shown = [f"{word} {number}" for number in range(1, len(names) + 1)] if word else names
+    return Duplicates(n_groups, n_letters, tuple(zip(shown, copies, strict=True)))
 
 
 def format_report(report: BatchReport) -> Iterator[str]:
@@ -158,11 +201,11 @@ def format_report(report: BatchReport) -> Iterator[str]:
         yield f"layouts     {', '.join(cells)}"
         yield f"outcomes    {', '.join(f'{name} {count}' for name, count in report.outcomes.items())}"
     for title, groups in (("missing", report.missing), ("warnings", report.warnings), ("rejects", report.rejects)):
-        for group in groups[:5]:
+        for group in groups[:N_LINES]:
             name = group.text.removesuffix(NOT_READ) if title == "missing" else group.text
             yield f"{title:12}{group.n_letters} × {name} ({_list_examples(group.examples, group.n_letters)})"
-        if len(groups) > 5:
-            yield f"{title:12}{len(groups) - 5} other kinds"
+        if others := groups[N_LINES:]:
+            yield f"{title:12}{sum(group.n_kinds for group in others)} other kinds"
     for title, found in (("same case", report.same_case), ("same text", report.same_text)):
         if found.n_groups:
             _, sources = found.examples[0]
@@ -175,13 +218,47 @@ def _list_examples(sources: Sequence[str], n_all: int) -> str:
     return ", ".join(sources[:N_EXAMPLES]) + more
 
 
+def place_report(path: Path) -> tuple[Path, Path]:
+    """Give the paths of page and JSON: their endings go behind the name, which may hold one of them already."""
+    name = path.with_suffix("").name if path.suffix in {".html", ".json"} else path.name
+    return path.with_name(f"{name}.html"), path.with_name(f"{name}.json")
+
+
+def check_report(path: Path) -> None:
+    """Refuse a path where no report can be written.
+
+    Raises
+    ------
+    SourceError
+        It names a folder and no file, or its folder is missing or closed.
+    """
+    if path.name in {"", ".."}:
+        raise SourceError(f"{path}: a folder; name a file, such as {path / 'report'}")
+    for place in place_report(path):
+        check_place(place)
+
+
 def write_report(report: BatchReport, path: Path) -> tuple[Path, Path]:
-    """Write a report as a page and as JSON; gives both paths, which differ in their suffix."""
+    """Write a report as a page and as JSON; gives both paths, which differ in their suffix.
+
+    Raises
+    ------
+    SourceError
+        It cannot be written.
+    """
+    texts = (_render_page(report), json.dumps(asdict(report), ensure_ascii=False, indent=1) + "\n")
+    places = place_report(path)
+    for place, text in zip(places, texts, strict=True):
+        try:
+            with open_instead(place) as writing:
+                writing.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise SourceError(f"{place}: {error.strerror or error}") from error
+    return places
+
+
+def _render_page(report: BatchReport) -> str:
     from jinja2 import Environment, PackageLoader
 
     page = Environment(loader=PackageLoader("imr_rationale.serving", "."), autoescape=True, trim_blocks=True)
-    html = page.get_template("batch_report.html.jinja").render(report=report, not_read=NOT_READ)
-    as_html, as_json = path.with_suffix(".html"), path.with_suffix(".json")
-    as_html.write_text(html, encoding="utf-8")
-    as_json.write_text(json.dumps(asdict(report), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    return as_html, as_json
+    return page.get_template("batch_report.html.jinja").render(report=report, not_read=NOT_READ)

@@ -1,10 +1,13 @@
 """Rows as JSON Lines -> the file that was asked for."""
 
 import csv
+import errno
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -12,7 +15,10 @@ from typing import Any
 
 from imr_rationale.errors import SourceError
 
-__all__ = ["WRITERS", "check_output", "finish_output", "neutralise"]
+__all__ = ["WRITERS", "WRITING", "check_output", "check_place", "finish_output", "neutralise", "open_instead"]
+
+#: ending of a file that takes another's place when all of it is written
+WRITING = ".writing"
 
 #: spreadsheets take a cell that begins so for a formula (OWASP, "CSV Injection")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -21,29 +27,55 @@ GROUP_ROWS = 10_000
 
 
 def check_output(output: Path) -> None:
-    """Refuse an output of unknown kind.
+    """Refuse an output of unknown kind, or where no file can be written.
 
     Raises
     ------
     SourceError
-        The message names the known kinds.
+        The message names the known kinds, or says what is in the way.
     """
     if output.suffix.lower() not in WRITERS:
         raise SourceError(
             f"{output}: unknown kind {output.suffix!r}; known: {', '.join(WRITERS)}, or - for standard output"
         )
+    check_place(output)
+
+
+def check_place(path: Path) -> None:
+    """Refuse a path where no file can be written, before the work whose outcome would go there.
+
+    Raises
+    ------
+    SourceError
+        It is a folder, or its folder is missing or closed.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def open_instead(path: Path) -> Iterator[Path]:
+    """Give a new file to write to, which takes the place of `path` when all of it is written."""
+    writing = path.with_name(path.name + WRITING)
+    # what a killed run left here may be linked to another file
+    writing.unlink(missing_ok=True)
+    try:
+        yield writing
+        with writing.open("rb") as file:
+            os.fsync(file.fileno())
+        writing.replace(path)
+    finally:
+        writing.unlink(missing_ok=True)
 
 
 def finish_output(rows: Path, output: Path) -> None:
     """Turn a file of JSON Lines into `output`, which appears under its name only when all of it is written."""
-    partial = output.with_name(output.name + ".writing")
-    try:
-        WRITERS[output.suffix.lower()](rows, partial)
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
+    with open_instead(output) as writing:
+        WRITERS[output.suffix.lower()](rows, writing)
 
 
 def neutralise(value: Any) -> Any:
@@ -69,11 +101,8 @@ def _flatten(value: Any) -> Any:
 
 
 def _write_jsonl(rows: Path, output: Path) -> None:
-    output.unlink(missing_ok=True)
-    try:
-        output.hardlink_to(rows)
-    except OSError:  # a file system without links
-        shutil.copyfile(rows, output)
+    # no link: the next run writes to `rows`
+    shutil.copyfile(rows, output)
 
 
 def _write_csv(rows: Path, output: Path) -> None:
