@@ -1,9 +1,9 @@
 """Untrusted files read in a child process, which may be stopped, may run out of memory and may crash.
 
 Parent and child speak JSON lines over pipes: nothing that a subverted child could say is executed, and what it says
-is held against the order and the types of the answers. The child is this module run as a program, which imports nothing
-from the current folder; it serves one file after the other and is replaced when it fails. Linux and macOS; the limit on
-memory holds on Linux.
+is held against the order and the types of the answers. The child (`letters.reader`) imports nothing from the current
+folder; it serves one file after the other and is replaced when it fails. Linux and macOS; the limit on memory holds on
+Linux.
 """
 
 import json
