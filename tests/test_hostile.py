@@ -810,7 +810,7 @@ def patch_child(monkeypatch: pytest.MonkeyPatch, code: str, *, before: str = "")
         f"def read(name, data, limits):\n    if b'bad' in data:\n        {code}\n    return data.decode()\n"
         f"{before}\n"
         "extract.EXTRACTORS = {**usual, 'text': read}\n"
-        "warnings.simplefilter('ignore'); runpy.run_module('imr_rationale.letters.sandbox', run_name='__main__')"
+        "warnings.simplefilter('ignore'); runpy.run_module('imr_rationale.letters.reader', run_name='__main__')"
     )
     popen = subprocess.Popen
 
