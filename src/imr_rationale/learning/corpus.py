@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from imr_rationale.errors import AnnotationError, ImrError
-from imr_rationale.labels import NONE_STATED, OUTCOMES, POLARITY, REASONS, ROLES, Outcome
+from imr_rationale.labels import CATEGORIES, NONE_STATED, OUTCOMES, POLARITY, REASONS, ROLES, Outcome
 
 __all__ = [
-    "CATEGORIES",
     "AnnotatedItem",
     "AnnotatedLetter",
     "AnnotatedSentence",
@@ -26,22 +25,6 @@ __all__ = [
     "validate_corpus",
 ]
 
-#: DWC's request categories
-CATEGORIES = (
-    "DMEPOS",
-    "Diagnostic Testing",
-    "Evaluation & Management",
-    "Home Health",
-    "Injection",
-    "Pharmaceuticals",
-    "Programs",
-    "Psych Services",
-    "Rehabilitation",
-    "Surgery",
-    "Adjunct Surgical Services",
-    "Therapies",
-    "Transportation",
-)
 STYLES = ("standard", "terse", "verbose", "narrative", "quoting", "verdict-first")
 ERAS = ("2013-2015", "2016-2017", "2018+")
 
