@@ -7,6 +7,7 @@ each piece is one citation, and its fields are read from its own words. What sta
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from imr_rationale.labels import GuidelineBody
 from imr_rationale.letters.guidelines import (
@@ -36,6 +37,7 @@ from imr_rationale.letters.guidelines import (
     UNMARKED,
     YEAR_RE,
 )
+from imr_rationale.letters.limits import LINES_KEPT
 from imr_rationale.records import Basis, Citation, Found
 
 __all__ = ["read_basis"]
@@ -59,6 +61,7 @@ class _Piece:
     adopted: bool | None = None
 
 
+@lru_cache(maxsize=LINES_KEPT)
 def read_basis(line: str | None) -> Basis:
     """Read which guidelines a guideline line names.
 

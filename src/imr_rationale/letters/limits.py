@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 __all__ = [
+    "LINES_KEPT",
     "MAX_BYTES",
     "MAX_CHARS",
     "MAX_COMPRESSION",
@@ -40,6 +41,8 @@ MAX_TAGS = 200_000
 MAX_ITEMS = 200
 #: characters of a clinical summary or a rationale; the longest seen has 8,000
 MAX_FIELD = 100_000
+#: guideline lines and treatments whose reading is remembered: of 360 real lines 204 are distinct
+LINES_KEPT = 10_000
 #: largest page side that the PDF standard allows, in points (200 inches)
 MAX_PAGE_POINTS = 14_400
 

@@ -14,7 +14,6 @@ __all__ = ["Line", "count_lines", "is_bullet", "join_lines", "join_paragraphs", 
 # "**Decision rationale:** The patient …", "<b>Case Number:</b>", "### CLINICAL CASE SUMMARY"
 MARKUP_RE = re.compile(r"</?b>|\*\*|^\s{0,3}#{1,6}\s", re.IGNORECASE)
 BREAK_RE = re.compile(r"[\n\f]")
-SPACE_RE = re.compile(r"\s+")
 # "• Pain level before medication", "- home exercise", "1. Norco 10/325"
 BULLET_RE = re.compile(r"(?:[•▪●○\uf0b7*·–-]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+\S")
 HYPHEN_END_RE = re.compile(r"[A-Za-z]-\n?\Z")
@@ -57,8 +56,8 @@ def _make_line(text: str, start: int, end: int) -> Line:
     raw = text[start:end]
     stripped = raw.strip()
     first = start + (len(raw) - len(raw.lstrip())) if stripped else start
-    clean = SPACE_RE.sub(" ", MARKUP_RE.sub("", raw)).strip()
-    return Line(first, first + len(stripped), clean, HYPHEN_END_RE.search(raw) is not None)
+    clean = " ".join(MARKUP_RE.sub("", raw).split()) if any(map(raw.__contains__, "<*#")) else " ".join(raw.split())
+    return Line(first, first + len(stripped), clean, "-" in raw[-2:] and HYPHEN_END_RE.search(raw) is not None)
 
 
 def is_bullet(text: str) -> bool:
@@ -86,10 +85,15 @@ def join_paragraphs(lines: Sequence[Line]) -> str:
 
 def count_lines(lines: Sequence[Line], start: int, heading: re.Pattern[str]) -> int:
     """Give how many lines a heading takes that opens at `start` and may wrap; 0 where it does not stand there."""
-    if not lines[start].text:
+    text = lines[start].text
+    if not text:
         return 0
-    wraps = HEADING_LINES if lines[start].text.isupper() or lines[start].text.startswith("The ") else 1
-    return next((n for n in range(1, wraps + 1) if heading.match(join_lines(lines[start : start + n]))), 0)
+    if heading.match(text):
+        return 1
+    if not (text.isupper() or text.startswith("The ")):
+        return 0
+    wrapped = range(2, HEADING_LINES + 1)
+    return next((n for n in wrapped if heading.match(join_lines(lines[start : start + n]))), 0)
 
 
 def _join(lines: Sequence[Line], separator: Callable[[Line, Line, bool], str]) -> str:

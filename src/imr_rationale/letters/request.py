@@ -1,7 +1,10 @@
 """The words of a disputed treatment read as a request: what kind, how many, how often, how long, how strong, where."""
 
+from functools import lru_cache
+
 from imr_rationale.letters.amounts import read_dose, read_duration, read_frequency, read_quantity
 from imr_rationale.letters.category import read_category, read_regions, read_side
+from imr_rationale.letters.limits import LINES_KEPT
 from imr_rationale.letters.service_dates import read_services, read_timing
 from imr_rationale.records import Request
 
@@ -11,6 +14,7 @@ __all__ = ["MAX_CHARS", "read_request"]
 MAX_CHARS = 4_000
 
 
+@lru_cache(maxsize=LINES_KEPT)
 def read_request(treatment: str | None) -> Request:
     """Read what a treatment's words ask for.
 
