@@ -28,7 +28,9 @@ lock: .venv/dev
 	$(BIN)/pip install --quiet uv
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --group build $(COMPILE) -o requirements.txt
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --group build --group dev \
-		--all-extras --constraint requirements.txt $(COMPILE) -o requirements-dev.txt
+		--extra notebook --extra pdf --constraint requirements.txt $(COMPILE) -o requirements-dev.txt
+	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --group build --group dev \
+		--all-extras --constraint requirements-dev.txt $(COMPILE) -o requirements-cluster.txt
 COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate
 
 # the tables in the Markdown files, from model, labels and corpus

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from imr_rationale.serving.batch import Batch, run_batch
 from imr_rationale.serving.deidentify import coarsen_dates, hide_source
 from imr_rationale.serving.journal import Entry, Journal
 from imr_rationale.serving.report import N_KINDS, BatchReport, format_report, make_report, write_report
-from imr_rationale.serving.rows import Row, parse_rows
+from imr_rationale.serving.rows import Row, list_items
 from imr_rationale.serving.writers import FORMULA_STARTS, neutralise
 
 N_LETTERS = 12
@@ -59,7 +59,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def parse(folder: Path, output: Path, *, resume: bool = False) -> BatchReport:
-    return run_batch(Batch([folder], parse_rows, output, settings={"command": "parse"}, resume=resume))
+    return run_batch(Batch([folder], list_items, output, settings={"command": "parse"}, resume=resume))
 
 
 def test_run_batch_accounts_for_every_file(
@@ -114,7 +114,7 @@ def test_run_batch_knows_its_own_files_however_they_are_spelled(
         Path("letters", name).write_text("left behind")
     folder = Path(spelling.format(here=tmp_path))
     for _ in range(2):
-        report = run_batch(Batch([folder], parse_rows, Path("letters/o.jsonl"), report=Path("letters/r")))
+        report = run_batch(Batch([folder], list_items, Path("letters/o.jsonl"), report=Path("letters/r")))
         assert (report.files, report.rejected) == (2, 1)
     assert sorted(path.name for path in Path("letters").iterdir()) == [
         "letter.txt",
@@ -129,7 +129,7 @@ def test_run_batch_knows_its_own_files_however_they_are_spelled(
 def test_run_batch_does_not_write_over_its_only_input(tmp_path: Path) -> None:
     (tmp_path / "imr.jsonl").write_text('{"Findings": "It is not medically necessary."}\n')
     with pytest.raises(SourceError, match="nothing to read but what this run would write"):
-        run_batch(Batch([tmp_path / "imr.jsonl"], parse_rows, tmp_path / "imr.jsonl", columns=PRESETS["dmhc"]))
+        run_batch(Batch([tmp_path / "imr.jsonl"], list_items, tmp_path / "imr.jsonl", columns=PRESETS["dmhc"]))
     assert (tmp_path / "imr.jsonl").read_text().startswith('{"Findings"')
 
 
@@ -332,12 +332,12 @@ def cut_off(folder: Path, output: Path) -> None:
     """Leave a run behind that was stopped after its third letter."""
     n_rows = 0
 
-    def stop(letter: Letter, source: str) -> list[Row]:
+    def stop(letters: Sequence[tuple[Letter, str]]) -> list[list[Row]]:
         nonlocal n_rows
         n_rows += 1
         if n_rows > 3:
             raise KeyboardInterrupt
-        return parse_rows(letter, source)
+        return list_items(letters)
 
     with pytest.raises(KeyboardInterrupt):
         run_batch(Batch([folder], stop, output, settings={"command": "parse"}))
@@ -345,7 +345,7 @@ def cut_off(folder: Path, output: Path) -> None:
 
 def test_resume_refuses_other_settings(folder: Path, tmp_path: Path) -> None:
     cut_off(folder, tmp_path / "items.jsonl")
-    batch = Batch([folder], parse_rows, tmp_path / "items.jsonl", settings={"command": "predict"}, resume=True)
+    batch = Batch([folder], list_items, tmp_path / "items.jsonl", settings={"command": "predict"}, resume=True)
     with pytest.raises(SourceError, match="command was 'parse' when the run began and is 'predict' now"):
         run_batch(batch)
 
@@ -354,7 +354,7 @@ def test_resume_refuses_other_limits(folder: Path, tmp_path: Path) -> None:
     cut_off(folder, tmp_path / "items.jsonl")
     settings = {"command": "parse"}
     batch = Batch(
-        [folder], parse_rows, tmp_path / "items.jsonl", limits=Limits(pages=3), settings=settings, resume=True
+        [folder], list_items, tmp_path / "items.jsonl", limits=Limits(pages=3), settings=settings, resume=True
     )
     with pytest.raises(SourceError, match="limit of pages was '2000' when the run began and is '3' now"):
         run_batch(batch)
@@ -372,7 +372,7 @@ def test_resume_refuses_other_inputs(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="fewer files"):
         parse(folder / "2014", tmp_path / "items.jsonl", resume=True)
     (tmp_path / "another.txt").write_text("Dear colleague,")
-    other = Batch([tmp_path, folder], parse_rows, tmp_path / "items.jsonl", settings={"command": "parse"}, resume=True)
+    other = Batch([tmp_path, folder], list_items, tmp_path / "items.jsonl", settings={"command": "parse"}, resume=True)
     with pytest.raises(SourceError, match="in the place of"):
         run_batch(other)
 

@@ -17,8 +17,8 @@ from imr_rationale.learning.model import RationaleModel
 from imr_rationale.learning.render import render_pdf_text
 from imr_rationale.learning.train import TrainingSet
 from imr_rationale.letters.layout import read_letter
-from imr_rationale.serving.predict import predict_rows
-from imr_rationale.serving.rows import parse_rows
+from imr_rationale.serving.predict import predict_letters
+from imr_rationale.serving.rows import list_items
 
 REFUSED = "There are no red flags. Therefore, the request is not medically necessary."
 GRANTED = "The drawer test is positive. As such, the brace is medically necessary."
@@ -65,17 +65,17 @@ def test_predict_letter_keeps_an_item_without_rationale(
 
 
 def test_uncertain_reasons_are_warned_of(letter_file: Path, tiny_model: RationaleModel) -> None:
-    certain = predict_rows(read_letter(letter_file), str(letter_file), model=tiny_model)
-    warned = predict_rows(read_letter(letter_file), str(letter_file), model=tiny_model, min_certainty=1)
+    certain = predict_letters([(read_letter(letter_file), str(letter_file))], model=tiny_model)[0]
+    warned = predict_letters([(read_letter(letter_file), str(letter_file))], model=tiny_model, min_certainty=1)[0]
     assert not any("uncertain reasons" in warning for row in certain for warning in row["warnings"])
     for row in warned:
         assert f"item {row['item']}: uncertain reasons (certainty {row['certainty']:.2f})" in row["warnings"]
 
 
 def test_prediction_to_dict_has_the_agreed_form(letter_file: Path, tiny_model: RationaleModel) -> None:
-    rationales = [row["rationale"] for row in parse_rows(read_letter(letter_file), str(letter_file))]
+    rationales = [row["rationale"] for row in list_items([(read_letter(letter_file), str(letter_file))])[0]]
     for row, rationale in zip(
-        predict_rows(read_letter(letter_file), str(letter_file), model=tiny_model), rationales, strict=True
+        predict_letters([(read_letter(letter_file), str(letter_file))], model=tiny_model)[0], rationales, strict=True
     ):
         assert list(row) == [
             "letter",
@@ -97,10 +97,13 @@ def test_prediction_to_dict_has_the_agreed_form(letter_file: Path, tiny_model: R
 
 
 def test_predict_is_the_same_from_many_threads(tiny_model: RationaleModel, letter_file: Path) -> None:
-    expected = predict_rows(read_letter(letter_file), str(letter_file), model=tiny_model)
+    expected = predict_letters([(read_letter(letter_file), str(letter_file))], model=tiny_model)[0]
     with ThreadPoolExecutor(8) as pool:
         found = list(
-            pool.map(lambda _: predict_rows(read_letter(letter_file), str(letter_file), model=tiny_model), range(24))
+            pool.map(
+                lambda _: predict_letters([(read_letter(letter_file), str(letter_file))], model=tiny_model)[0],
+                range(24),
+            )
         )
     assert all(rows == expected for rows in found)
 

@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -69,9 +69,9 @@ def reading(command: Callable[..., None]) -> Callable[..., None]:
 @one_line_errors
 def parse(**options: Any) -> None:
     """Split letters into their disputed items."""
-    from imr_rationale.serving.rows import parse_rows
+    from imr_rationale.serving.rows import list_items
 
-    with _make_batch(parse_rows, {"command": "parse"}, options) as batch:
+    with _make_batch(list_items, {"command": "parse"}, options) as batch:
         _run(batch)
 
 
@@ -97,12 +97,12 @@ def predict(
     model: str | None, tracking_uri: str | None, min_certainty: float, deidentify: bool, **options: Any
 ) -> None:
     """Give the reasons and outcomes of each disputed item."""
-    from imr_rationale.serving.predict import load_model, predict_rows
+    from imr_rationale.serving.predict import load_model, predict_letters
 
     fitted = load_model(model, tracking_uri=tracking_uri)
 
-    def make_rows(letter: "Letter", source: str) -> "list[Row]":
-        return predict_rows(letter, source, model=fitted, min_certainty=min_certainty)
+    def make_rows(letters: "Sequence[tuple[Letter, str]]") -> "list[list[Row]]":
+        return predict_letters(letters, model=fitted, min_certainty=min_certainty)
 
     settings = {
         "command": "predict",
@@ -115,7 +115,7 @@ def predict(
 
 @contextmanager
 def _make_batch(
-    make_rows: "Callable[[Letter, str], list[Row]]",
+    make_rows: "Callable[[Sequence[tuple[Letter, str]]], list[list[Row]]]",
     settings: Mapping[str, str],
     options: Mapping[str, Any],
     *,

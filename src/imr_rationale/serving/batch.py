@@ -34,7 +34,7 @@ class Batch:
     paths : sequence of Path
         Files and folders.
     make_rows : callable
-        A letter and its source -> rows.
+        Letters with their sources -> the rows of each.
     output : Path or None
         .jsonl, .csv or .parquet; None writes JSON Lines to `stream`.
     report : Path or None
@@ -50,7 +50,7 @@ class Batch:
     """
 
     paths: Sequence[Path]
-    make_rows: Callable[[Letter, str], list[Row]]
+    make_rows: Callable[[Sequence[tuple[Letter, str]]], list[list[Row]]]
     output: Path | None = None
     stream: IO[str] | None = None
     report: Path | None = None
@@ -144,7 +144,7 @@ class _Run:
             return
         try:
             letter = parse_document(step)
-            rows = self.batch.make_rows(letter, step.source)
+            [rows] = self.batch.make_rows([(letter, step.source)])
         except ImrError as error:
             self._note(Entry(position, step.source, step.kind, str(error)))
             return

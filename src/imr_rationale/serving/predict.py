@@ -1,7 +1,7 @@
 """One text or one letter -> predictions."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import overload
@@ -13,7 +13,7 @@ from imr_rationale.letters.layout import parse_letter, read_letter
 from imr_rationale.records import Item, ItemText, Letter, Prediction
 from imr_rationale.serving.rows import Row, name_letter
 
-__all__ = ["load_model", "predict", "predict_items", "predict_letter", "predict_rows", "prediction_to_dict"]
+__all__ = ["load_model", "predict", "predict_items", "predict_letter", "predict_letters", "prediction_to_dict"]
 
 _LOCK = threading.Lock()
 _LOADED: dict[str, RationaleModel] = {}
@@ -131,27 +131,46 @@ def predict_items(
     min_certainty : float
         Items whose reasons are less certain get a warning: leave them to a reader.
     """
-    fitted = model or load_model()
+    return _predict_items([(letter, source)], model, min_certainty)
+
+
+def _predict_items(
+    letters: Sequence[tuple[Letter, str | None]], model: RationaleModel | None, min_certainty: float
+) -> list[Prediction]:
+    places = [(letter, item, source) for letter, source in letters for item in letter.items]
     texts = [
         ItemText(item.rationale or "", item.treatment, letter.summary, item.claims_administrator_guideline)
-        for item in letter.items
+        for letter, item, _ in places
     ]
-    found = fitted.predict(texts)
+    found = (model or load_model()).predict(texts)
     return [
-        _place(prediction, letter, item, source, min_certainty)
-        for prediction, item in zip(found, letter.items, strict=True)
+        _place(prediction, *place, min_certainty=min_certainty) for prediction, place in zip(found, places, strict=True)
     ]
 
 
-def predict_rows(
-    letter: Letter, source: str, *, model: RationaleModel | None = None, min_certainty: float = 0.0
-) -> list[Row]:
-    """Give one JSON object for each disputed item of a letter."""
-    found = predict_items(letter, source=source, model=model, min_certainty=min_certainty)
-    return [prediction_to_dict(prediction) for prediction in found]
+def predict_letters(
+    letters: Sequence[tuple[Letter, str]], *, model: RationaleModel | None = None, min_certainty: float = 0.0
+) -> list[list[Row]]:
+    """Read many letters at once, which costs less than one after the other; rows do not depend on their company.
+
+    Parameters
+    ----------
+    letters : sequence of (Letter, source)
+    model : RationaleModel, optional
+    min_certainty : float
+
+    Returns
+    -------
+    list of list of Row
+        For each letter one JSON object for each of its disputed items.
+    """
+    found = iter(_predict_items([(letter, source) for letter, source in letters], model, min_certainty))
+    return [[prediction_to_dict(next(found)) for _ in letter.items] for letter, _ in letters]
 
 
-def _place(prediction: Prediction, letter: Letter, item: Item, source: str | None, min_certainty: float) -> Prediction:
+def _place(
+    prediction: Prediction, letter: Letter, item: Item, source: str | None, *, min_certainty: float
+) -> Prediction:
     """Say where a prediction stands; warn of an uncertain one, and when the verdict contradicts the heading."""
     verdict = prediction.outcome.verdict
     warnings = [*letter.warnings, *item.warnings]

@@ -1,6 +1,6 @@
 """A letter -> one row, a JSON object, for each of its disputed items."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import date
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 from imr_rationale.letters.layout import ROW
 from imr_rationale.records import Item, Letter
 
-__all__ = ["Row", "item_to_dict", "name_letter", "parse_rows"]
+__all__ = ["Row", "item_to_dict", "list_items", "name_letter"]
 
 Row = dict[str, Any]
 FIRST = ("treatment", "outcome", "claims_administrator_guideline", "reviewer_guideline", "rationale")
@@ -20,9 +20,9 @@ STRUCTURE = ("heading", "modified", "request", "claims_administrator_basis", "re
 ELSEWHERE = frozenset({"text", "case_number", "dates", "items", "warnings"})
 
 
-def parse_rows(letter: Letter, source: str) -> list[Row]:
-    """Give one row for each disputed item of a letter."""
-    return [item_to_dict(letter, item, source) for item in letter.items]
+def list_items(letters: Sequence[tuple[Letter, str]]) -> list[list[Row]]:
+    """Give for each letter, which stands with its source, one row for each of its disputed items."""
+    return [[item_to_dict(letter, item, source) for item in letter.items] for letter, source in letters]
 
 
 def item_to_dict(letter: Letter, item: Item, source: str) -> Row:
