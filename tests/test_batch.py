@@ -341,9 +341,10 @@ def cut_off(folder: Path, output: Path) -> None:
             raise KeyboardInterrupt
         return list_items(letters)
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chunks, "CHUNK_LETTERS", 1)
-        run_batch(Batch([folder], stop, output, settings={"command": "parse"}))
+        with pytest.raises(KeyboardInterrupt):
+            run_batch(Batch([folder], stop, output, settings={"command": "parse"}))
 
 
 def test_resume_refuses_other_settings(folder: Path, tmp_path: Path) -> None:

@@ -194,6 +194,8 @@ class ChunkReader:
 
     def _make_rows(self, letters: Sequence[tuple[Letter, str]]) -> list[list[Row] | ImrError]:
         """Give the rows of each letter, or why it has none."""
+        if not letters:
+            return []
         try:
             return [*self.make_rows(letters)]
         except (ModelError, TrackingError):

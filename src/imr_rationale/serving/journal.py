@@ -68,6 +68,8 @@ class Entry:
 #: all of an entry
 COLUMNS = tuple(field.name for field in fields(Entry))
 read_entry = attrgetter(*COLUMNS)
+#: read in the order in which they were written, without sorting
+WARNINGS = "SELECT position, text, source FROM warnings CROSS JOIN entries USING (position) ORDER BY warnings.rowid"
 INSERT = f"INSERT INTO entries (position, {', '.join(COLUMNS)}) VALUES (?, {', '.join('?' * len(COLUMNS))})"  # noqa: S608
 
 
@@ -220,6 +222,11 @@ class Journal:
         """Yield source and error of each rejected letter."""
         with self._explained():
             yield from self.database.execute("SELECT source, error FROM entries WHERE error NOT NULL ORDER BY position")
+
+    def warnings(self) -> Iterator[tuple[int, str, str]]:
+        """Yield number, text and source of each warning, in the order of the letters."""
+        with self._explained():
+            yield from self.database.execute(WARNINGS)
 
     def query(self, statement: str, *values: object) -> list[tuple]:  # type: ignore[type-arg]
         """Give the rows of a query."""

@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -159,8 +158,17 @@ def _read_alone(pool: _Pool, reader: ChunkReader, chunk: Chunk) -> list[Result]:
         except pool.lost:
             pool.recover(())
     if is_letter:
+        _check_alive(pool)
         return [reader.reject(chunk, CULPRIT)]
     return [result for letter in chunk.split() for result in _read_alone(pool, reader, letter)]
+
+
+def _check_alive(pool: _Pool) -> None:
+    """Refuse to blame a letter where a worker ends without any."""
+    try:
+        pool.submit(Chunk(1, ())).result()
+    except pool.lost as error:
+        raise SourceError(f"workers end before they read anything ({' '.join(str(error).split())[:200]})") from error
 
 
 def _make_done(results: list[Result]) -> "Future[list[Result]]":
@@ -172,9 +180,10 @@ def _make_done(results: list[Result]) -> "Future[list[Result]]":
 class _LocalPool:
     """Processes of this machine. When one ends, all jobs of the pool are lost and it is made anew."""
 
-    lost = BrokenProcessPool
-
     def __init__(self, reader: ChunkReader, n_workers: int) -> None:
+        from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+        self.lost: type[Exception] = TerminatedWorkerError
         self.reader = reader
         self.n_workers = n_workers
         self.ahead = n_workers * AHEAD
@@ -192,7 +201,7 @@ class _LocalPool:
             )
         try:
             found: Future[list[Result]] = self._executor.submit(self.reader, chunk)
-        except BrokenProcessPool as error:
+        except self.lost as error:
             found = Future()
             found.set_exception(error)
         return found
@@ -204,9 +213,12 @@ class _LocalPool:
         return undone[: self.n_workers - 1]
 
     def close(self) -> None:
-        if self._executor is not None:
-            self._executor.shutdown(wait=True, kill_workers=True)
-            self._executor = None
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            # what they read is read again; shutdown(kill_workers=True) stumbles over jobs that wait (joblib 1.6)
+            for process in [*executor._processes.values()]:
+                process.terminate()
+            executor.shutdown(wait=True)
 
 
 def _begin_worker(parent: int) -> None:
