@@ -239,15 +239,15 @@ class _DaskPool:
 
     def __init__(self, reader: ChunkReader, master: str | None) -> None:
         try:
-            self._dask = import_module("distributed")
+            dask = import_module("distributed")
         except ImportError:
             raise SourceError("--engine dask needs dask: pip install 'imr-rationale[dask]'") from None
         if master is None:
             raise SourceError("--engine dask needs the address of its scheduler")
-        self.lost: type[Exception] = self._dask.KilledWorker
+        self.lost: type[Exception] = dask.KilledWorker
         self.reader = reader
         try:
-            self._client = self._dask.Client(master, timeout=CLUSTER_SECONDS, set_as_default=False)
+            self._client = dask.Client(master, timeout=CLUSTER_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
             raise SourceError(f"{master}: no dask scheduler ({error})") from error
         self.ahead = AHEAD * self._count_threads(master)
@@ -265,9 +265,14 @@ class _DaskPool:
         return self._client.submit(self.reader, chunk, pure=False)
 
     def recover(self, waiting: Sequence[_Task]) -> list[_Task]:
-        # a job that shares a worker with a guilty one is lost with it: each gets its turn alone
-        self._dask.wait([task.job for task in waiting])
-        return [task for task in waiting if task.job.exception() is not None]
+        # a job that shares a worker with a guilty one may be lost with it: each such one gets its turn alone
+        suspects = []
+        for task in waiting:
+            try:
+                task.job = _make_done(task.job.result())
+            except self.lost:
+                suspects.append(task)
+        return suspects
 
     def close(self) -> None:
         self._client.close()
