@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ import pytest
 
 from conftest import run
 from deadly import KillAlways, KillOnce, Slow
+from imr_rationale.errors import SourceError
 from imr_rationale.letters.tables import Columns
 from imr_rationale.serving import chunks
 from imr_rationale.serving.batch import Batch, run_batch
 from imr_rationale.serving.rows import list_items
 
 distributed = pytest.importorskip("distributed")
+dask = pytest.importorskip("dask")
 pytestmark = [
     # distributed's own event loop and sockets, when a cluster is closed
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
@@ -30,9 +33,25 @@ POISON = "17.txt"
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
-    ) as found:
+    with start_cluster() as found:
+        yield found
+
+
+@contextmanager
+def start_cluster() -> Iterator[Any]:
+    """Two workers, each a process that is started again when it ends."""
+    settings = {
+        # a local cluster gives those up that are away at the wrong moment
+        "distributed.deploy.lost-worker-timeout": "1h",
+        # results of a worker that has just ended are asked for once more
+        "distributed.comm.timeouts.connect": "3s",
+    }
+    with (
+        dask.config.set(settings),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+        ) as found,
+    ):
         yield found
 
 
@@ -55,6 +74,12 @@ def folder(make_letter_text: Callable[..., str], tmp_path: Path) -> Path:
 def parse(folder: Path, output: Path, cluster: Any = None, make_rows: chunks.RowMaker = list_items) -> None:
     engine = {"engine": "dask", "master": cluster.scheduler_address} if cluster else {}
     run_batch(Batch([folder], make_rows, output, columns=Columns("Findings"), **engine))
+
+
+def wait_for_rows(output: Path) -> None:
+    partial = Path(f"{output}.partial")
+    while not (partial.exists() and partial.stat().st_size):
+        time.sleep(0.01)
 
 
 def read_both(output: Path) -> tuple[bytes, bytes]:
@@ -90,9 +115,7 @@ def test_a_dask_worker_killed_from_outside_loses_and_doubles_nothing(
     killed = []
 
     def kill() -> None:
-        partial = tmp_path / "dask.jsonl.partial"
-        while not (partial.exists() and partial.stat().st_size):
-            time.sleep(0.01)
+        wait_for_rows(tmp_path / "dask.jsonl")
         killed.append(next(iter(cluster.workers.values())).pid)
         os.kill(killed[0], signal.SIGKILL)
 
@@ -123,3 +146,25 @@ def test_a_cluster_that_is_not_there_takes_one_line(
     _, err = run(*args, code=1)
     [line] = err.splitlines()
     assert line.startswith("imr: tcp://127.0.0.1:9: no dask scheduler (")
+
+
+def test_a_cluster_that_loses_its_workers_for_good_takes_one_line(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imr_rationale.serving.workers.CLUSTER_SECONDS", 2.0)
+    output = tmp_path / "items.jsonl"
+    with start_cluster() as cluster:
+
+        def stop() -> None:
+            wait_for_rows(output)
+            cluster.scale(0)
+
+        thread = threading.Thread(target=stop)
+        thread.start()
+        with pytest.raises(SourceError, match="the cluster has no workers"):
+            parse(folder, output, cluster, Slow(0.3))
+        thread.join()
+    settings = {"columns": Columns("Findings"), "resume": True}
+    run_batch(Batch([folder], list_items, output, **settings))
+    parse(folder, tmp_path / "one.jsonl")
+    assert read_both(output) == read_both(tmp_path / "one.jsonl")

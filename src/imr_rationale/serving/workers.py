@@ -250,19 +250,24 @@ class _DaskPool:
             self._client = dask.Client(master, timeout=CLUSTER_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
             raise SourceError(f"{master}: no dask scheduler ({error})") from error
-        self.ahead = AHEAD * self._count_threads(master)
+        self.master = master
+        try:
+            self.check_workers()
+        except SourceError:
+            self.close()
+            raise
+        self.ahead = AHEAD * sum(self._client.nthreads().values())
 
-    def _count_threads(self, master: str) -> int:
+    def check_workers(self) -> None:
+        """Refuse to wait for a cluster whose workers are gone and do not come back."""
         try:
             self._client.wait_for_workers(1, timeout=CLUSTER_SECONDS)
         except TimeoutError:
-            self.close()
-            raise SourceError(f"{master}: the cluster has no workers") from None
-        return sum(self._client.nthreads().values())
+            raise SourceError(f"{self.master}: the cluster has no workers") from None
 
-    def submit(self, chunk: Chunk) -> Any:
+    def submit(self, chunk: Chunk) -> "_DaskJob":
         # equal chunks are no reason to give one of them another's results
-        return self._client.submit(self.reader, chunk, pure=False)
+        return _DaskJob(self._client.submit(self.reader, chunk, pure=False), self)
 
     def recover(self, waiting: Sequence[_Task]) -> list[_Task]:
         # a job that shares a worker with a guilty one may be lost with it: each such one gets its turn alone
@@ -276,3 +281,27 @@ class _DaskPool:
 
     def close(self) -> None:
         self._client.close()
+
+
+@dataclass(frozen=True)
+class _DaskJob:
+    """A future that looks after its cluster while it waits: dask alone would wait for ever."""
+
+    future: Any
+    pool: _DaskPool
+
+    def done(self) -> bool:
+        return bool(self.future.done())
+
+    def exception(self) -> BaseException | None:
+        found: BaseException | None = self.future.exception()
+        return found
+
+    def result(self) -> list[Result]:
+        while True:
+            try:
+                found: list[Result] = self.future.result(timeout=CLUSTER_SECONDS)
+            except TimeoutError:
+                self.pool.check_workers()
+            else:
+                return found
