@@ -74,7 +74,7 @@ def measure(data: TrainingSet, planted: bool) -> dict[str, float]:
 
 
 def stems(words: str) -> str:
-    from imr_rationale.learning.features import stem_words
+    from imr_rationale.language.words import stem_words
 
     return stem_words(" ".join(word for word in words.split() if not word.startswith("last:")))
 

@@ -10,14 +10,16 @@ from spacy.tokens import Doc
 
 from imr_rationale.errors import LabelError
 from imr_rationale.labels import REASONS
-from imr_rationale.language.cues import CONCEPTS, STATUSES, find_scopes, is_guideline_text, read_status
+from imr_rationale.language.cues import CONCEPTS
 from imr_rationale.language.lexicon import KINDS, replace_kinds
+from imr_rationale.language.marks import is_guideline_text
 from imr_rationale.language.pipeline import COMPONENTS, MAX_RUN, make_docs, make_nlp, soften_text
 from imr_rationale.language.rules import RULES, RULES_VERSION, Rule, find_rules
+from imr_rationale.language.scopes import STATUSES, find_scopes, read_status
 from imr_rationale.language.scrub import find_verdict_clauses, scrub_verdict
 from imr_rationale.language.sentences import find_sentence_starts
+from imr_rationale.language.words import normalize_text
 from imr_rationale.learning.corpus import AnnotatedLetter
-from imr_rationale.learning.features import normalize_text
 
 
 def read(text: str) -> Doc:

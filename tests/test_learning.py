@@ -18,6 +18,7 @@ from sklearn.multiclass import OneVsRestClassifier
 from conftest import TINY
 from imr_rationale.errors import AnnotationError, ModelError
 from imr_rationale.labels import OUTCOME_TASKS, REASONS
+from imr_rationale.language.words import find_words, normalize_text
 from imr_rationale.learning.baselines import BASELINES
 from imr_rationale.learning.bootstrap import Figure
 from imr_rationale.learning.bundle import MANIFEST, MODEL_FILE, load_bundle, save_bundle
@@ -36,7 +37,7 @@ from imr_rationale.learning.evaluate import (
     evaluate_predictions,
     measure_splits,
 )
-from imr_rationale.learning.features import find_words, make_features, normalize_text
+from imr_rationale.learning.features import make_features
 from imr_rationale.learning.fit import (
     choose_thresholds,
     fit_model,

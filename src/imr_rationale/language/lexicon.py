@@ -5,7 +5,7 @@ words themselves, so that a model need not have seen the very drug, study or bod
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from types import MappingProxyType
 
@@ -126,12 +126,12 @@ def _index_phrases() -> Mapping[str, tuple[tuple[tuple[str, ...], str], ...]]:
     for kind, phrases in KINDS.items():
         for phrase in phrases:
             words = tuple(phrase.split())
-            index.setdefault(words[0], []).append((words, kind))
+            index.setdefault(words[0], []).append((words, f"<{kind}>"))
     return {first: tuple(sorted(found, key=lambda pair: -len(pair[0]))) for first, found in index.items()}
 
 
-def replace_kinds(words: Sequence[str]) -> Iterator[tuple[int, int, str]]:
-    """Yield (first, last, word) of normalised words, those of a known kind as the kind; indices are inclusive.
+def replace_kinds(words: Sequence[str]) -> list[tuple[int, int, str]]:
+    """Give (first, last, word) of normalised words, those of a known kind as the kind; indices are inclusive.
 
     Examples
     --------
@@ -139,20 +139,26 @@ def replace_kinds(words: Sequence[str]) -> Iterator[tuple[int, int, str]]:
     >>> " ".join(word for _, _, word in replace_kinds(words))
     'the <person> failed <drug> and <therapy> of the <body>'
     """
-    index = _index_phrases()
+    found = []
     i = 0
     while i < len(words):
-        for phrase, kind in index.get(words[i], ()):
-            if tuple(words[i : i + len(phrase)]) == phrase:
-                yield i, i + len(phrase) - 1, f"<{kind}>"
-                i += len(phrase)
+        phrases, word = _look_up(words[i])
+        last = i
+        for phrase, kind in phrases:
+            if len(phrase) == 1 or tuple(words[i : i + len(phrase)]) == phrase:
+                last, word = i + len(phrase) - 1, kind
                 break
-        else:
-            yield i, i, _read_ending(words[i])
-            i += 1
+        found.append((i, last, word))
+        i = last + 1
+    return found
 
 
 @lru_cache(maxsize=WORDS_KEPT)
+def _look_up(word: str) -> tuple[tuple[tuple[tuple[str, ...], str], ...], str]:
+    """Give the phrases that begin with a word, and what it is read as where none of them stands."""
+    return _index_phrases().get(word, ()), _read_ending(word)
+
+
 def _read_ending(word: str) -> str:
     if DRUG_RE.match(word):
         return "<drug>"

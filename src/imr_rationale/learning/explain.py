@@ -12,8 +12,9 @@ import numpy as np
 
 from imr_rationale.labels import REASONS, check_reasons
 from imr_rationale.language.pipeline import soften_text
+from imr_rationale.language.words import find_kinds, find_plain_words, find_words, lower_text, split_words
 from imr_rationale.learning.estimators import FINDING
-from imr_rationale.learning.features import PLAIN_WORD_RE, SentenceRow, find_kinds, find_words, make_features
+from imr_rationale.learning.features import SentenceRow, make_features
 from imr_rationale.learning.model import ROW_TEXTS, RationaleModel, make_row_texts, read_decisions
 from imr_rationale.records import ItemText
 
@@ -126,14 +127,15 @@ def _split(
 
 def _find_places(text: str, row: SentenceRow, block: str, term: str) -> Iterator[tuple[int, int]]:
     """Yield the span of each word of each occurrence of a term; marks stand nowhere."""
-    start, end = row.start_char, row.end_char
+    start, sentence = row.start_char, text[row.start_char : row.end_char]
     if block == "statuses":
-        spans = [match.span() for match in PLAIN_WORD_RE.finditer(text, start, end)]
-        spans += [(a, b) for a, b, word in find_kinds(text, start, end) if word.startswith("<")]
-        yield from (span for span, found in zip(spans, row.statuses.split(), strict=True) if found == term)
+        spans = [(a, a + len(word)) for a, word in find_plain_words(split_words(lower_text(sentence)))]
+        spans += [(a, b) for a, b, word in find_kinds(sentence) if word.startswith("<")]
+        found = zip(spans, row.statuses.split(), strict=True)
+        yield from ((start + a, start + b) for (a, b), word in found if word == term)
     elif block in {"words", "kinds"}:
         find = find_words if block == "words" else find_kinds
-        spans = [(a, b) for a, b, _ in find(text, start, end)]
+        spans = [(start + a, start + b) for a, b, _ in find(sentence)]
         stems, wanted = getattr(row, block).split(), term.split()
         for i in range(len(stems) - len(wanted) + 1):
             if stems[i : i + len(wanted)] == wanted:

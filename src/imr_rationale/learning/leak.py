@@ -17,9 +17,10 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from imr_rationale.language.words import stem_words
 from imr_rationale.learning.bootstrap import Figure, bootstrap_figures
 from imr_rationale.learning.estimators import Floats, make_vectorizer
-from imr_rationale.learning.features import ItemFeatures, stem_words
+from imr_rationale.learning.features import ItemFeatures
 
 __all__ = ["Sentinel", "fit_sentinel", "measure_leak"]
 

@@ -1,0 +1,145 @@
+"""Text -> normalised words and where they begin."""
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple
+
+from imr_rationale.language.lexicon import WORDS_KEPT, replace_kinds
+
+if TYPE_CHECKING:
+    import Stemmer
+
+__all__ = [
+    "Words",
+    "find_kinds",
+    "find_plain_words",
+    "find_words",
+    "lower_text",
+    "normalize_text",
+    "split_words",
+    "stem",
+    "stem_words",
+    "take_words",
+]
+
+# "self-directed", "patient's", "11/16/16", "#60", "2-3", "80%"
+WORD_RE = re.compile(
+    r"([a-z]+(?:['’-][a-z]+)*|\b\d{1,2}[/-]\d{1,2}[/-]\d{2,4}\b|#?\b\d[\d,.]*(?:-\d[\d,.]*)?%?|[;:\"?%])", re.ASCII
+)
+# "11/16/16"
+DATE_RE = re.compile(r"\d{1,2}[/-]\d{1,2}[/-]\d{2,4}", re.ASCII)
+# "self" and "directed"
+PLAIN_WORD_RE = re.compile(r"[a-z]{3,}")
+
+
+class Words(NamedTuple):
+    """The words of a text, side by side.
+
+    Attributes
+    ----------
+    starts, ends : list of int
+        Offsets in the text.
+    words : list of str
+        Normalised: in lower case, dates and numbers as <date> and <num>.
+    """
+
+    starts: list[int]
+    ends: list[int]
+    words: list[str]
+
+
+def lower_text(text: str) -> str:
+    """Lower the case without moving any offset.
+
+    Examples
+    --------
+    >>> lower_text("The İ of İzmir"), len("The İ of İzmir")
+    ('the İ of İzmir', 14)
+    """
+    lowered = text.lower()
+    if len(lowered) == len(text):
+        return lowered
+    return "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
+
+
+def split_words(lowered: str) -> Words:
+    """Split a text in lower case into its normalised words."""
+    parts = WORD_RE.split(lowered)
+    edges = list(accumulate(map(len, parts)))
+    words = [word if word >= "a" or word in MARKS else _read_number(word) for word in parts[1::2]]
+    return Words(edges[:-1:2], edges[1::2], words)
+
+
+#: words of one sign
+MARKS = frozenset(';:"?%')
+
+
+def take_words(words: Words, start: int, end: int) -> Words:
+    """Give the words that begin in `text[start:end]`."""
+    part = slice(bisect_left(words.starts, start), bisect_left(words.starts, end))
+    return Words(words.starts[part], words.ends[part], words.words[part])
+
+
+def _read_number(word: str) -> str:
+    return "<date>" if DATE_RE.fullmatch(word) else "<num>"
+
+
+def normalize_text(text: str) -> str:
+    """Lower the case and write dates and numbers as <date> and <num>.
+
+    Examples
+    --------
+    >>> normalize_text("On 11/16/16, #60 tablets were denied.")
+    'on <date> <num> tablets were denied'
+    """
+    return " ".join(split_words(text.lower()).words)
+
+
+def find_words(text: str) -> Iterator[tuple[int, int, str]]:
+    """Yield (start, end, normalised word) of each word of `text`."""
+    yield from zip(*split_words(lower_text(text)), strict=True)
+
+
+def find_kinds(text: str) -> Iterator[tuple[int, int, str]]:
+    """Yield (start, end, word) as `find_words` does, words and phrases of a known kind as the kind: "<drug>"."""
+    starts, ends, words = split_words(lower_text(text))
+    for first, last, word in replace_kinds(words):
+        yield starts[first], ends[last], word
+
+
+def find_plain_words(words: Words) -> Iterator[tuple[int, str]]:
+    """Yield (start, word) of each run of three letters or more: "self-directed" holds two."""
+    for start, word in zip(words.starts, words.words, strict=True):
+        if word.isalpha():
+            if len(word) > 2:
+                yield start, word
+        elif word[0] >= "a":
+            for match in PLAIN_WORD_RE.finditer(word):
+                yield start + match.start(), match.group()
+
+
+def stem_words(text: str) -> str:
+    """Give the stems of normalised text.
+
+    Examples
+    --------
+    >>> stem_words("no documentation of functional improvement")
+    'no document of function improv'
+    """
+    return " ".join(map(stem, text.split()))
+
+
+@lru_cache(maxsize=WORDS_KEPT)
+def stem(word: str) -> str:
+    """Give the stem of a normalised word."""
+    return str(_make_stemmer().stemWord(word))
+
+
+@cache
+def _make_stemmer() -> "Stemmer.Stemmer":
+    import Stemmer
+
+    return Stemmer.Stemmer("english")
