@@ -21,7 +21,6 @@ __all__ = [
     "normalize_text",
     "split_words",
     "stem",
-    "stem_words",
     "take_words",
 ]
 
@@ -121,20 +120,15 @@ def find_plain_words(words: Words) -> Iterator[tuple[int, str]]:
                 yield start + match.start(), match.group()
 
 
-def stem_words(text: str) -> str:
-    """Give the stems of normalised text.
+@lru_cache(maxsize=WORDS_KEPT)
+def stem(word: str) -> str:
+    """Give the stem of a normalised word.
 
     Examples
     --------
-    >>> stem_words("no documentation of functional improvement")
+    >>> " ".join(map(stem, "no documentation of functional improvement".split()))
     'no document of function improv'
     """
-    return " ".join(map(stem, text.split()))
-
-
-@lru_cache(maxsize=WORDS_KEPT)
-def stem(word: str) -> str:
-    """Give the stem of a normalised word."""
     return str(_make_stemmer().stemWord(word))
 
 

@@ -15,7 +15,7 @@ from imr_rationale.language.pipeline import soften_text
 from imr_rationale.language.words import find_kinds, find_plain_words, find_words, lower_text, split_words
 from imr_rationale.learning.estimators import FINDING
 from imr_rationale.learning.features import SentenceRow, make_features
-from imr_rationale.learning.model import ROW_TEXTS, RationaleModel, make_row_texts, read_decisions
+from imr_rationale.learning.model import ROW_TEXTS, RationaleModel, make_row_words, read_decisions
 from imr_rationale.records import ItemText
 
 __all__ = ["Explanation", "WordShare", "explain_reason"]
@@ -115,14 +115,10 @@ def _split(
     model: RationaleModel, row: SentenceRow, decision: str, coef: np.ndarray
 ) -> Iterator[tuple[tuple[str, str], float]]:
     """Yield ((block, term), share) of every term of the sentence, in the order of the coefficients."""
-    offset = 0
-    for block in ROW_TEXTS:
-        vectorizer = model.estimators[block]
-        terms = vectorizer.get_feature_names_out()
-        found = vectorizer.transform(make_row_texts(block, [row], [decision]))
-        for column, value in zip(found.indices, found.data, strict=True):
-            yield (block, str(terms[column])), float(value * coef[offset + column])
-        offset += len(terms)
+    terms = [(block, term) for block in ROW_TEXTS for term in model.estimators[block].vocabulary_]
+    found = model.rows_table.transform(make_row_words([row], [decision]))
+    for column, value in zip(found.indices, found.data, strict=True):
+        yield terms[column], float(value * coef[column])
 
 
 def _find_places(text: str, row: SentenceRow, block: str, term: str) -> Iterator[tuple[int, int]]:
@@ -131,12 +127,12 @@ def _find_places(text: str, row: SentenceRow, block: str, term: str) -> Iterator
     if block == "statuses":
         spans = [(a, a + len(word)) for a, word in find_plain_words(split_words(lower_text(sentence)))]
         spans += [(a, b) for a, b, word in find_kinds(sentence) if word.startswith("<")]
-        found = zip(spans, row.statuses.split(), strict=True)
+        found = zip(spans, row.statuses, strict=True)
         yield from ((start + a, start + b) for (a, b), word in found if word == term)
     elif block in {"words", "kinds"}:
         find = find_words if block == "words" else find_kinds
         spans = [(start + a, start + b) for a, b, _ in find(sentence)]
-        stems, wanted = getattr(row, block).split(), term.split()
+        stems, wanted = getattr(row, block), tuple(term.split())
         for i in range(len(stems) - len(wanted) + 1):
             if stems[i : i + len(wanted)] == wanted:
                 yield from spans[i : i + len(wanted)]

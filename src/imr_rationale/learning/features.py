@@ -28,7 +28,6 @@ from imr_rationale.language.words import (
     find_kinds,
     find_plain_words,
     lower_text,
-    normalize_text,
     split_words,
     stem,
     take_words,
@@ -56,55 +55,55 @@ OPENING_RE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class SentenceRow:
-    """One sentence as the estimators read it; its texts are words separated by one space.
+    """One sentence as the estimators read it, in words.
 
     Attributes
     ----------
     start_char, end_char : int
         The sentence in the rationale, without outer white space.
-    words : str
+    words : tuple of str
         Stems of the normalised words.
-    kinds : str
+    kinds : tuple of str
         The same with drugs, studies, therapies, body parts … written as their kind.
-    statuses : str
+    statuses : tuple of str
         Stems joined with the status of their place: "improv|unproven".
-    marks : str
+    marks : tuple of str
         Cues, who speaks, tense, place.
-    neighbours : str
+    neighbours : tuple of str
         The marks of the sentences before and after.
-    requests : str
+    requests : tuple of str
         The kinds of thing that were asked for, alone and joined with the sentence's cues; empty where the treatment is
         not known.
     """
 
     start_char: int
     end_char: int
-    words: str
-    kinds: str
-    statuses: str
-    marks: str
-    neighbours: str
-    requests: str
+    words: tuple[str, ...]
+    kinds: tuple[str, ...]
+    statuses: tuple[str, ...]
+    marks: tuple[str, ...]
+    neighbours: tuple[str, ...]
+    requests: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ItemFeatures:
-    """One item as the estimators read it; every text is normalised words separated by one space.
+    """One item as the estimators read it, in normalised words.
 
     Attributes
     ----------
     rationale : str
         As given; the rows' offsets index it.
-    words : str
+    words : tuple of str
         The whole rationale.
-    verdict_words : str
+    verdict_words : tuple of str
         Its verdict spans alone, those that decide by themselves before all others.
-    reasoning_words : str
+    reasoning_words : tuple of str
         The rationale without its verdict spans: its stems, the stems of sentences about the patient joined with the
         status of their place, and the cue rules that hold with the polarity of their reasons.
-    forecast_words : str
+    forecast_words : tuple of str
         Treatment, summary and claims administrator's guideline: what is known before the decision.
-    metadata_words : str
+    metadata_words : tuple of str
         Age by decade, sex, kind of request and the body of that guideline: what the forecast has to beat.
     rules, reasoning_rules : tuple of str
         Names of the cue rules that hold, in the whole rationale and outside its verdict.
@@ -112,11 +111,11 @@ class ItemFeatures:
 
     rationale: str
     rows: tuple[SentenceRow, ...]
-    words: str
-    verdict_words: str
-    reasoning_words: str
-    forecast_words: str
-    metadata_words: str
+    words: tuple[str, ...]
+    verdict_words: tuple[str, ...]
+    reasoning_words: tuple[str, ...]
+    forecast_words: tuple[str, ...]
+    metadata_words: tuple[str, ...]
     rules: tuple[str, ...]
     reasoning_rules: tuple[str, ...]
 
@@ -130,7 +129,7 @@ def make_features(texts: Iterable[ItemText]) -> Iterator[ItemFeatures]:
         yield ItemFeatures(
             rationale=item.rationale,
             rows=tuple(make_rows(doc, words, item.treatment)),
-            words=" ".join(words.words),
+            words=tuple(words.words),
             verdict_words=_make_verdict_words(doc),
             reasoning_words=_make_reasoning_words(scrub_verdict(doc), reasoning_rules),
             forecast_words=_make_forecast_words(item),
@@ -140,16 +139,16 @@ def make_features(texts: Iterable[ItemText]) -> Iterator[ItemFeatures]:
         )
 
 
-def _make_verdict_words(doc: Doc) -> str:
+def _make_verdict_words(doc: Doc) -> tuple[str, ...]:
     """Give the clauses that decide, the last one twice: once marked as the last; without any, those that support."""
     text = read_text(doc)
     spans = [span for span in doc.spans["verdict"] if span.label_ == DECIDES] or doc.spans["verdict"]
-    clauses = [normalize_text(text[span.start_char : span.end_char]) for span in spans]
-    last = [f"last:{word}" for word in clauses[-1].split()] if clauses else []
-    return " ".join([" ; ".join(clauses), *last])
+    clauses = [split_words(lower_text(text[span.start_char : span.end_char])).words for span in spans]
+    last = [f"last:{word}" for word in clauses[-1]] if clauses else []
+    return (*(word for clause in clauses for word in (";", *clause)), *last)[1:]
 
 
-def _make_reasoning_words(text: str, rules: Sequence[str]) -> str:
+def _make_reasoning_words(text: str, rules: Sequence[str]) -> tuple[str, ...]:
     lowered = lower_text(text)
     edges = [0, *find_sentence_starts(text), len(text)]
     words = split_words(lowered)
@@ -159,24 +158,24 @@ def _make_reasoning_words(text: str, rules: Sequence[str]) -> str:
     ]
     statuses = (tag for part in sentences for tag in _tag_statuses(part, replace_kinds(part.words), scopes))
     marks = (mark for name in rules for mark in (f"rule|{name}", f"polarity|{POLARITY[RULE_REASONS[name]]}"))
-    return " ".join([*map(stem, words.words), *statuses, *marks])
+    return (*map(stem, words.words), *statuses, *marks)
 
 
-def _make_forecast_words(item: ItemText) -> str:
+def _make_forecast_words(item: ItemText) -> tuple[str, ...]:
     """Mark where each word stood: the same word means another thing in the treatment and in the summary."""
     parts = {"t": item.treatment, "g": item.claims_administrator_guideline}
-    marked = [f"{key}:{word}" for key, text in parts.items() for word in split_words((text or "").lower()).words]
-    return " ".join([*marked, normalize_text(item.summary or "")])
+    marked = (f"{key}:{word}" for key, text in parts.items() for word in split_words((text or "").lower()).words)
+    return (*marked, *split_words((item.summary or "").lower()).words)
 
 
-def _make_metadata_words(item: ItemText) -> str:
+def _make_metadata_words(item: ItemText) -> tuple[str, ...]:
     age, sex = read_age_and_sex(item.summary or "")
     treatment = item.treatment or ""
     words = [f"age:{age // 10}" if age is not None else "age:unknown", f"sex:{sex}"]
     words += ["request:quantity"] * ("<num>" in split_words(treatment.lower()).words)
     words += ["request:retrospective"] * bool(RETROSPECTIVE_RE.search(treatment))
     bodies = {match.lower() for match in BODY_RE.findall(item.claims_administrator_guideline or "")}
-    return " ".join([*words, *(f"body:{body}" for body in sorted(bodies or {"other"}))])
+    return (*words, *(f"body:{body}" for body in sorted(bodies or {"other"})))
 
 
 def _find_cues_outside_verdict(doc: Doc) -> list[Span]:
@@ -199,27 +198,23 @@ def make_rows(doc: Doc, words: Words, treatment: str | None = None) -> list[Sent
             end,
             take_words(words, start, end),
             scopes,
-            " ".join(_add_context(own, i, first, last)),
-            " ".join(_mark_neighbours(own, i)),
-            " ".join(_mark_requests(requested, own[i])),
+            _add_context(own, i, first, last),
+            _mark_neighbours(own, i),
+            _mark_requests(requested, own[i]),
         )
         for i, (start, end) in enumerate(bounds)
     ]
 
 
-def _make_row(
-    start: int, end: int, words: Words, scopes: bytes, marks: str, neighbours: str, requests: str
-) -> SentenceRow:
+def _make_row(start: int, end: int, words: Words, scopes: bytes, *context: tuple[str, ...]) -> SentenceRow:
     kinds = replace_kinds(words.words)
     return SentenceRow(
         start,
         end,
-        " ".join(map(stem, words.words)),
-        " ".join([stem(word) for _, _, word in kinds]),
-        " ".join(_tag_statuses(words, kinds, scopes)),
-        marks,
-        neighbours,
-        requests,
+        tuple(map(stem, words.words)),
+        tuple([stem(word) for _, _, word in kinds]),
+        tuple(_tag_statuses(words, kinds, scopes)),
+        *context,
     )
 
 
@@ -284,7 +279,9 @@ def _read_verdict_marks(text: str, start: int, end: int, inside: Sequence[tuple[
     yield from sorted({f"verdict:{label}" for _, _, label in inside})
 
 
-def _add_context(own: Sequence[Sequence[str]], i: int, first: Mapping[str, int], last: Mapping[str, int]) -> list[str]:
+def _add_context(
+    own: Sequence[Sequence[str]], i: int, first: Mapping[str, int], last: Mapping[str, int]
+) -> tuple[str, ...]:
     """Add where the sentence stands, and what came before or is still to come.
 
     Parameters
@@ -296,18 +293,21 @@ def _add_context(own: Sequence[Sequence[str]], i: int, first: Mapping[str, int],
     marks += [f"before:{mark}" for mark in ("turn", "says:patient", "says:guideline") if first.get(mark, i) < i]
     marks += [f"after:{mark}" for mark in ("turn", "says:guideline") if last.get(mark, i) > i]
     side = "turned" if first.get("turn", len(own)) <= i else "not_turned"
-    return [*marks, f"{side}:{next((mark for mark in SPEAKERS if mark in own[i]), '')}"]
+    return (*marks, f"{side}:{next((mark for mark in SPEAKERS if mark in own[i]), '')}")
 
 
-def _mark_neighbours(own: Sequence[Sequence[str]], i: int) -> list[str]:
+def _mark_neighbours(own: Sequence[Sequence[str]], i: int) -> tuple[str, ...]:
     previous = own[i - 1] if i else ["none"]
     following = own[i + 1] if i + 1 < len(own) else ["none"]
-    return [*(f"prev:{mark}" for mark in previous), *(f"next:{mark}" for mark in following)]
+    return (*[f"prev:{mark}" for mark in previous], *[f"next:{mark}" for mark in following])
 
 
-def _mark_requests(requested: Sequence[str], own: Sequence[str]) -> list[str]:
+def _mark_requests(requested: Sequence[str], own: Sequence[str]) -> tuple[str, ...]:
     cues = [mark for mark in own if mark.startswith("cue:")]
-    return [f"request:{kind}" for kind in requested] + [f"request:{kind}&{cue}" for kind in requested for cue in cues]
+    return (
+        *[f"request:{kind}" for kind in requested],
+        *[f"request:{kind}&{cue}" for kind in requested for cue in cues],
+    )
 
 
 def _place(i: int, n: int) -> str:
