@@ -14,7 +14,7 @@ from spacy.matcher import PhraseMatcher
 from spacy.tokens import Doc, Span
 
 from imr_rationale.language.scopes import find_scopes, read_status
-from imr_rationale.language.sentences import read_text
+from imr_rationale.language.words import read_lowered, read_words
 
 __all__ = ["CONCEPTS", "read_scopes"]
 
@@ -141,7 +141,7 @@ class CueFinder:
         return doc
 
     def _label(self, doc: Doc) -> Iterator[Span]:
-        scopes = doc.user_data["scopes"] = find_scopes(read_text(doc))
+        scopes = doc.user_data["scopes"] = find_scopes(read_lowered(doc), read_words(doc))
         end_of_last = 0
         for match_id, start, end in sorted(self.matcher(doc), key=lambda match: (match[1], -match[2])):
             if start >= end_of_last:

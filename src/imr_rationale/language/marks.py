@@ -11,8 +11,8 @@ import re2
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from imr_rationale.language.sentences import list_sentences, read_text
-from imr_rationale.language.words import lower_text
+from imr_rationale.language.sentences import list_sentences
+from imr_rationale.language.words import read_lowered
 
 __all__ = ["DECIDES", "MARKS", "SUPPORTS", "find_marks", "is_general", "is_guideline_text", "read_doc_marks"]
 
@@ -88,7 +88,7 @@ def is_guideline_text(text: str) -> bool:
 @Language.component("imr_marks")
 def set_marks(doc: Doc) -> Doc:
     """Keep the marks of each sentence of `doc`."""
-    text = lower_text(read_text(doc))
+    text = read_lowered(doc)
     doc.user_data["marks"] = [find_marks(text[start:end]) for start, end in list_sentences(doc)]
     return doc
 

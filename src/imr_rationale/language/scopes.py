@@ -8,11 +8,14 @@ in discharge summaries" (NegEx, 2001), and Harkema et al., "ConText" (2009).
 
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
-from imr_rationale.language.words import lower_text
+from imr_rationale.language.lexicon import WORDS_KEPT
+from imr_rationale.language.words import Words
 
-__all__ = ["STATUSES", "find_scopes", "read_status"]
+__all__ = ["STATUSES", "TRIGGERS", "Trigger", "find_scopes", "read_status"]
 
 #: `absent`: known not to be there; `unproven`: not shown; `failed`: tried without success; else `affirmed`
 STATUSES = ("affirmed", "absent", "unproven", "failed")
@@ -52,41 +55,122 @@ SCOPE_END_RE = re.compile(
 )
 #: characters that a trigger reaches forward and backward
 SCOPE_BEFORE, SCOPE_AFTER = 90, 60
-#: (status, trigger, side it reaches: 1 forward, -1 backward, 0 both), the stronger statuses first
+
+
+class Trigger(NamedTuple):
+    """What gives a status to its surroundings.
+
+    Attributes
+    ----------
+    status : str
+    side : int
+        Where it reaches: 1 forward, -1 backward, 0 both ways.
+    pattern : re.Pattern
+        For text in lower case.
+    heads : re.Pattern
+        The words that it can begin with: it is looked for at these alone, which takes a fifth of the time.
+    """
+
+    status: str
+    side: int
+    pattern: re.Pattern[str]
+    heads: re.Pattern[str]
+
+
+#: the stronger statuses first
 TRIGGERS = (
-    ("unproven", UNPROVEN_BEFORE_RE, 1),
-    ("unproven", UNPROVEN_AFTER_RE, -1),
-    ("failed", FAILED_RE, 0),
-    ("absent", ABSENT_BEFORE_RE, 1),
-    ("absent", ABSENT_AFTER_RE, -1),
+    Trigger(
+        "unproven",
+        1,
+        UNPROVEN_BEFORE_RE,
+        re.compile(
+            r"\b(?:no|any|without|lack(?:s|ed|ing)?|absence|insufficient|inadequate|limited|not|fail(?:s|ed)?|unclear|never)\b",
+            re.ASCII,
+        ),
+    ),
+    Trigger(
+        "unproven",
+        -1,
+        UNPROVEN_AFTER_RE,
+        re.compile(r"\b(?:is|are|was|were|has|have|had|been|be|not)\b", re.ASCII),
+    ),
+    Trigger(
+        "failed",
+        0,
+        FAILED_RE,
+        re.compile(
+            r"\b(?:fail(?:ed|ure|ing|s)?|without|refractory|unresponsive|did|no|despite|not|persist\w*)\b", re.ASCII
+        ),
+    ),
+    Trigger(
+        "absent",
+        1,
+        ABSENT_BEFORE_RE,
+        re.compile(
+            r"\b(?:no|not|without|lack(?:s|ed|ing)?|absence|absent|den(?:y|ies|ied)|negative|free|never|nor|none|neither)\b",
+            re.ASCII,
+        ),
+    ),
+    Trigger(
+        "absent",
+        -1,
+        ABSENT_AFTER_RE,
+        re.compile(r"\b(?:is|are|was|were|has|have|had|been|not|absent)\b", re.ASCII),
+    ),
 )
 
 
-def find_scopes(text: str) -> bytes:
+def find_scopes(lowered: str, words: Words) -> bytes:
     """Find the scopes of all triggers.
+
+    Parameters
+    ----------
+    lowered : str
+        A text in lower case.
+    words : Words
+        Its words.
 
     Returns
     -------
-    bytes of length len(text)
+    bytes of length len(lowered)
         For each character the index of its status in `STATUSES`, the strongest one's where scopes overlap.
 
     Examples
     --------
-    >>> text = "There is no documentation of failed conservative care."
-    >>> read_status(find_scopes(text), text.index("conservative"))
+    >>> text = "there is no documentation of failed conservative care."
+    >>> read_status(find_scopes(text, split_words(text)), text.index("conservative"))
     'unproven'
-    >>> text = "He has failed conservative care."
-    >>> read_status(find_scopes(text), text.index("conservative"))
+    >>> text = "he has failed conservative care."
+    >>> read_status(find_scopes(text, split_words(text)), text.index("conservative"))
     'failed'
     """
-    lowered = lower_text(text)
+    heads = [(start, found) for start, found in zip(words.starts, map(_find_heads, words.words), strict=True) if found]
+    scopes = bytearray(len(lowered))
+    if not heads:
+        return bytes(scopes)
     ends = [match.start() for match in SCOPE_END_RE.finditer(lowered)]
-    scopes = bytearray(len(text))
-    for status, pattern, side in reversed(TRIGGERS):
-        for match in pattern.finditer(lowered):
-            start, end = _find_reach(match, side, ends, len(text))
-            scopes[start:end] = bytes([STATUSES.index(status)]) * (end - start)
+    for i, trigger in reversed([*enumerate(TRIGGERS)]):
+        status = STATUSES.index(trigger.status)
+        places = [start + offset for start, found in heads for j, offset in found if i == j]
+        for match in _match_at(trigger.pattern, lowered, places):
+            start, end = _find_reach(match, trigger.side, ends, len(lowered))
+            scopes[start:end] = bytes([status]) * (end - start)
     return bytes(scopes)
+
+
+@lru_cache(maxsize=WORDS_KEPT)
+def _find_heads(word: str) -> tuple[tuple[int, int], ...]:
+    """Give (trigger, offset) of what may begin in a word: "non-negative" holds one."""
+    return tuple((i, match.start()) for i, trigger in enumerate(TRIGGERS) for match in trigger.heads.finditer(word))
+
+
+def _match_at(pattern: re.Pattern[str], text: str, places: Iterable[int]) -> Iterator[re.Match[str]]:
+    """Yield the matches that begin at `places`, each behind the one before."""
+    end = 0
+    for place in places:
+        if place >= end and (match := pattern.match(text, place)):
+            end = match.end()
+            yield match
 
 
 def _find_reach(match: re.Match[str], side: int, ends: Sequence[int], length: int) -> tuple[int, int]:

@@ -8,8 +8,8 @@ from spacy.tokens import Doc
 from spacy.util import filter_spans
 
 from imr_rationale.language.marks import DECIDES, SUPPORTS, find_marks, is_general, read_doc_marks
-from imr_rationale.language.sentences import list_sentences, read_text
-from imr_rationale.language.words import lower_text
+from imr_rationale.language.sentences import list_sentences
+from imr_rationale.language.words import lower_text, read_lowered, read_text
 
 __all__ = ["find_verdict_clauses", "scrub_verdict"]
 
@@ -58,7 +58,7 @@ def _find_clauses(lowered: str, marks: Collection[str]) -> Iterator[tuple[int, i
 @Language.component("imr_verdict")
 def set_verdict_spans(doc: Doc) -> Doc:
     """Write the verdict clauses of `doc` to `doc.spans["verdict"]`."""
-    text = lower_text(read_text(doc))
+    text = read_lowered(doc)
     spans = []
     for (begin, stop), marks in zip(list_sentences(doc), read_doc_marks(doc), strict=True):
         for start, end, label in _find_clauses(text[begin:stop], marks):

@@ -8,7 +8,9 @@ import numpy as np
 from spacy.language import Language
 from spacy.tokens import Doc
 
-__all__ = ["find_sentence_starts", "list_sentences", "read_text"]
+from imr_rationale.language.words import read_text
+
+__all__ = ["find_sentence_starts", "list_sentences"]
 
 #: abbreviations before a name or number, never at a sentence's end
 NEVER_END = frozenset(
@@ -156,8 +158,3 @@ def list_sentences(doc: Doc) -> list[tuple[int, int]]:
     """Give (start_char, end_char) of each sentence of a Doc of the pipeline: what `doc.sents` gives, many times faster."""
     found: list[tuple[int, int]] = doc.user_data["sentences"]
     return found
-
-
-def read_text(doc: Doc) -> str:
-    """Give `doc.text`, which is put together anew each time, or what the Doc was made from where that is known."""
-    return str(doc.user_data.get("text") or doc.text)

@@ -2,23 +2,26 @@
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
 from functools import cache, lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from imr_rationale.language.lexicon import WORDS_KEPT, replace_kinds
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from imr_rationale.language.lexicon import WORDS_KEPT
 
 if TYPE_CHECKING:
     import Stemmer
 
 __all__ = [
     "Words",
-    "find_kinds",
-    "find_plain_words",
-    "find_words",
     "lower_text",
     "normalize_text",
+    "read_lowered",
+    "read_text",
+    "read_words",
+    "split_plain",
     "split_words",
     "stem",
     "take_words",
@@ -86,6 +89,32 @@ def _read_number(word: str) -> str:
     return "<date>" if DATE_RE.fullmatch(word) else "<num>"
 
 
+@Language.component("imr_words")
+def set_words(doc: Doc) -> Doc:
+    """Keep the text of `doc`, the same in lower case, and its words."""
+    # who makes a Doc knows its text; of one that comes without, spaCy puts it together
+    text = doc.user_data["text"] = doc.user_data.get("text") or doc.text
+    lowered = doc.user_data["lowered"] = lower_text(text)
+    doc.user_data["words"] = split_words(lowered)
+    return doc
+
+
+def read_text(doc: Doc) -> str:
+    """Give `doc.text` of a Doc of the pipeline, which spaCy puts together anew each time."""
+    return str(doc.user_data["text"])
+
+
+def read_lowered(doc: Doc) -> str:
+    """Give the text of a Doc of the pipeline in lower case, at the same offsets."""
+    return str(doc.user_data["lowered"])
+
+
+def read_words(doc: Doc) -> Words:
+    """Give the words of a Doc of the pipeline."""
+    words: Words = doc.user_data["words"]
+    return words
+
+
 def normalize_text(text: str) -> str:
     """Lower the case and write dates and numbers as <date> and <num>.
 
@@ -97,27 +126,12 @@ def normalize_text(text: str) -> str:
     return " ".join(split_words(text.lower()).words)
 
 
-def find_words(text: str) -> Iterator[tuple[int, int, str]]:
-    """Yield (start, end, normalised word) of each word of `text`."""
-    yield from zip(*split_words(lower_text(text)), strict=True)
-
-
-def find_kinds(text: str) -> Iterator[tuple[int, int, str]]:
-    """Yield (start, end, word) as `find_words` does, words and phrases of a known kind as the kind: "<drug>"."""
-    starts, ends, words = split_words(lower_text(text))
-    for first, last, word in replace_kinds(words):
-        yield starts[first], ends[last], word
-
-
-def find_plain_words(words: Words) -> Iterator[tuple[int, str]]:
-    """Yield (start, word) of each run of three letters or more: "self-directed" holds two."""
-    for start, word in zip(words.starts, words.words, strict=True):
-        if word.isalpha():
-            if len(word) > 2:
-                yield start, word
-        elif word[0] >= "a":
-            for match in PLAIN_WORD_RE.finditer(word):
-                yield start + match.start(), match.group()
+@lru_cache(maxsize=WORDS_KEPT)
+def split_plain(word: str) -> tuple[tuple[int, str], ...]:
+    """Give (offset, letters) of each run of three letters or more: "self-directed" holds two, "<num>" none."""
+    if word[0] < "a":
+        return ()
+    return tuple((match.start(), match.group()) for match in PLAIN_WORD_RE.finditer(word))
 
 
 @lru_cache(maxsize=WORDS_KEPT)

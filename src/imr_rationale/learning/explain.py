@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from imr_rationale.labels import REASONS, check_reasons
+from imr_rationale.language.lexicon import find_kinds, replace_kinds
 from imr_rationale.language.pipeline import soften_text
-from imr_rationale.language.words import find_kinds, find_plain_words, find_words, lower_text, split_words
+from imr_rationale.language.words import lower_text, split_plain, split_words
 from imr_rationale.learning.estimators import FINDING
 from imr_rationale.learning.features import SentenceRow, make_features
 from imr_rationale.learning.model import ROW_TEXTS, RationaleModel, make_row_words, read_decisions
@@ -123,16 +124,21 @@ def _split(
 
 def _find_places(text: str, row: SentenceRow, block: str, term: str) -> Iterator[tuple[int, int]]:
     """Yield the span of each word of each occurrence of a term; marks stand nowhere."""
-    start, sentence = row.start_char, text[row.start_char : row.end_char]
+    start = row.start_char
+    starts, ends, words = split_words(lower_text(text[start : row.end_char]))
+    kinds = find_kinds(words)
     if block == "statuses":
-        spans = [(a, a + len(word)) for a, word in find_plain_words(split_words(lower_text(sentence)))]
-        spans += [(a, b) for a, b, word in find_kinds(sentence) if word.startswith("<")]
+        spans = [
+            (a + i, a + i + len(found)) for a, word in zip(starts, words, strict=True) for i, found in split_plain(word)
+        ]
+        spans += [(starts[first], ends[last]) for first, last, _ in kinds]
         found = zip(spans, row.statuses, strict=True)
         yield from ((start + a, start + b) for (a, b), word in found if word == term)
     elif block in {"words", "kinds"}:
-        find = find_words if block == "words" else find_kinds
-        spans = [(start + a, start + b) for a, b, _ in find(sentence)]
+        spans = [*zip(starts, ends, strict=True)]
+        if block == "kinds":
+            spans = replace_kinds(spans, [(first, last, (starts[first], ends[last])) for first, last, _ in kinds])
         stems, wanted = getattr(row, block), tuple(term.split())
         for i in range(len(stems) - len(wanted) + 1):
             if stems[i : i + len(wanted)] == wanted:
-                yield from spans[i : i + len(wanted)]
+                yield from ((start + a, start + b) for a, b in spans[i : i + len(wanted)])

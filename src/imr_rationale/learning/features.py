@@ -9,6 +9,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -16,18 +17,19 @@ from spacy.tokens import Doc, Span
 
 from imr_rationale.labels import POLARITY
 from imr_rationale.language.cues import read_scopes
-from imr_rationale.language.lexicon import replace_kinds
+from imr_rationale.language.lexicon import WORDS_KEPT, find_kinds, replace_kinds
 from imr_rationale.language.marks import DECIDES, SUPPORTS, is_guideline_text, read_doc_marks
 from imr_rationale.language.pipeline import make_docs
 from imr_rationale.language.rules import RULE_REASONS, find_rules
 from imr_rationale.language.scopes import STATUSES, find_scopes
 from imr_rationale.language.scrub import scrub_verdict
-from imr_rationale.language.sentences import find_sentence_starts, list_sentences, read_text
+from imr_rationale.language.sentences import find_sentence_starts, list_sentences
 from imr_rationale.language.words import (
     Words,
-    find_kinds,
-    find_plain_words,
     lower_text,
+    read_text,
+    read_words,
+    split_plain,
     split_words,
     stem,
     take_words,
@@ -125,10 +127,10 @@ def make_features(texts: Iterable[ItemText]) -> Iterator[ItemFeatures]:
     items = list(texts)
     for item, doc in zip(items, make_docs(item.rationale for item in items), strict=True):
         reasoning_rules = find_rules(_find_cues_outside_verdict(doc))
-        words = split_words(lower_text(read_text(doc)))
+        words = read_words(doc)
         yield ItemFeatures(
             rationale=item.rationale,
-            rows=tuple(make_rows(doc, words, item.treatment)),
+            rows=tuple(make_rows(doc, item.treatment)),
             words=tuple(words.words),
             verdict_words=_make_verdict_words(doc),
             reasoning_words=_make_reasoning_words(scrub_verdict(doc), reasoning_rules),
@@ -152,11 +154,11 @@ def _make_reasoning_words(text: str, rules: Sequence[str]) -> tuple[str, ...]:
     lowered = lower_text(text)
     edges = [0, *find_sentence_starts(text), len(text)]
     words = split_words(lowered)
-    scopes = find_scopes(text)
+    scopes = find_scopes(lowered, words)
     sentences = [
         take_words(words, start, end) for start, end in pairwise(edges) if not is_guideline_text(lowered[start:end])
     ]
-    statuses = (tag for part in sentences for tag in _tag_statuses(part, replace_kinds(part.words), scopes))
+    statuses = (tag for part in sentences for tag in _tag_statuses(part, find_kinds(part.words), scopes))
     marks = (mark for name in rules for mark in (f"rule|{name}", f"polarity|{POLARITY[RULE_REASONS[name]]}"))
     return (*map(stem, words.words), *statuses, *marks)
 
@@ -183,15 +185,15 @@ def _find_cues_outside_verdict(doc: Doc) -> list[Span]:
     return [span for span in doc.spans["cues"] if inside.isdisjoint(range(span.start, span.end))]
 
 
-def make_rows(doc: Doc, words: Words, treatment: str | None = None) -> list[SentenceRow]:
-    """Give one row for each sentence of `doc` that holds more than white space; `words` are those of its text."""
-    text, scopes = read_text(doc), read_scopes(doc)
+def make_rows(doc: Doc, treatment: str | None = None) -> list[SentenceRow]:
+    """Give one row for each sentence of `doc` that holds more than white space."""
+    text, words, scopes = read_text(doc), read_words(doc), read_scopes(doc)
     stripped = [_strip(text, start, end) for start, end in list_sentences(doc)]
     own = _mark_sentences(doc, [(*span, marks) for span, marks in zip(stripped, read_doc_marks(doc), strict=True)])
     bounds = [(start, end) for start, end in stripped if start < end]
     first = {mark: i for i in reversed(range(len(own))) for mark in own[i]}
     last = {mark: i for i, marks in enumerate(own) for mark in marks}
-    requested = sorted({word for _, _, word in find_kinds(treatment or "") if word.startswith("<")})
+    requested = sorted({kind for _, _, kind in find_kinds(split_words(lower_text(treatment or "")).words)})
     return [
         _make_row(
             start,
@@ -207,12 +209,13 @@ def make_rows(doc: Doc, words: Words, treatment: str | None = None) -> list[Sent
 
 
 def _make_row(start: int, end: int, words: Words, scopes: bytes, *context: tuple[str, ...]) -> SentenceRow:
-    kinds = replace_kinds(words.words)
+    kinds = find_kinds(words.words)
+    stems = list(map(stem, words.words))
     return SentenceRow(
         start,
         end,
-        tuple(map(stem, words.words)),
-        tuple([stem(word) for _, _, word in kinds]),
+        tuple(stems),
+        tuple(replace_kinds(stems, kinds)),
         tuple(_tag_statuses(words, kinds, scopes)),
         *context,
     )
@@ -226,9 +229,17 @@ def _strip(text: str, start: int, end: int) -> tuple[int, int]:
 
 def _tag_statuses(words: Words, kinds: Sequence[tuple[int, int, str]], scopes: bytes) -> list[str]:
     """Join stems and kinds with the status of their place."""
-    tags = [f"{stem(word)}|{STATUSES[scopes[start]]}" for start, word in find_plain_words(words)]
-    starts = words.starts
-    return tags + [f"{word}|{STATUSES[scopes[starts[first]]]}" for first, _, word in kinds if word[0] == "<"]
+    pieces = zip(words.starts, map(_list_tags, words.words), strict=True)
+    tags = [tags[scopes[start + offset]] for start, found in pieces for offset, tags in found]
+    return tags + [f"{kind}|{STATUSES[scopes[words.starts[first]]]}" for first, _, kind in kinds]
+
+
+@lru_cache(maxsize=WORDS_KEPT)
+def _list_tags(word: str) -> tuple[tuple[int, tuple[str, ...]], ...]:
+    """Give (offset, stem joined with each of `STATUSES`) of what is plain in a word."""
+    return tuple(
+        (offset, tuple(f"{stem(letters)}|{status}" for status in STATUSES)) for offset, letters in split_plain(word)
+    )
 
 
 def _mark_sentences(doc: Doc, sentences: Iterable[tuple[int, int, Sequence[str]]]) -> list[list[str]]:
