@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
-__all__ = ["NgramTable", "Vocabulary"]
+__all__ = ["NgramTable", "Vocabulary", "list_ngrams"]
 
 Ints = npt.NDArray[np.int64]
 #: the longest n-gram that a table holds
@@ -26,6 +26,56 @@ class Vocabulary(Protocol):
     vocabulary_: dict[str, int]
     idf_: npt.NDArray[np.float32]
     ngram_range: tuple[int, int]
+
+
+def list_ngrams(
+    texts: Sequence[Sequence[str]], groups: Ints, max_n: int, min_groups: int
+) -> tuple[list[str], npt.NDArray[np.float32]]:
+    """List the n-grams of up to `max_n` words that stand in enough groups of texts.
+
+    Parameters
+    ----------
+    texts : sequence of sequence of str
+        Words.
+    groups : ndarray of shape (n_texts,)
+    max_n, min_groups : int
+
+    Returns
+    -------
+    terms : list of str
+        Sorted; the words of an n-gram are separated by a space.
+    idf : ndarray of shape (n_terms,)
+        Inverse document frequencies, as scikit-learn smooths them.
+    """
+    words = np.array([*chain.from_iterable(texts)], dtype=object)
+    places = np.repeat(np.arange(len(texts)), [len(text) for text in texts])
+    _, group_of_text = np.unique(groups, return_inverse=True)
+    codes, distinct = pd.factorize(words)
+    terms: list[str] = []
+    counts: list[Ints] = []
+    ngrams = codes[:0]
+    for n in range(1, max_n + 1):
+        # an n-gram's number and its next word make the number of the n-gram one word longer
+        ngrams = codes if n == 1 else pd.factorize(ngrams[:-1] * len(distinct) + codes[n - 1 :])[0]
+        at = np.flatnonzero(places[: len(ngrams)] == places[n - 1 :])
+        spread = _count_distinct(ngrams[at], group_of_text[places[at]])
+        frequent = at[spread[ngrams[at]] >= min_groups]
+        kept, first = np.unique(ngrams[frequent], return_index=True)
+        terms += [" ".join(words[start : start + n]) for start in frequent[first]]
+        counts.append(_count_distinct(ngrams[frequent], places[frequent])[kept])
+    order = sorted(range(len(terms)), key=terms.__getitem__)
+    idf = np.log((1 + len(texts)) / (1 + np.concatenate(counts)[order])) + 1
+    return [terms[i] for i in order], idf.astype(np.float32)
+
+
+def _count_distinct(keys: Ints, others: Ints) -> Ints:
+    """Give for each key, a number from 0 on, with how many distinct others it stands."""
+    if not len(keys):
+        return np.zeros(0, dtype=np.int64)
+    width = int(others.max()) + 1
+    pairs = np.sort(keys * width + others)
+    new = np.append(True, pairs[1:] != pairs[:-1])
+    return np.bincount(pairs[new] // width, minlength=int(keys.max()) + 1)
 
 
 class NgramTable:
