@@ -127,7 +127,7 @@ def make_role_context(proba: Floats, item_of_sentence: npt.NDArray[np.int64]) ->
     relative = (place - starts) / np.maximum(ends - starts - 1, 1)
     edges = np.column_stack([relative, place == starts, place == ends - 1])
     company = np.hstack([before, after, np.clip(counts, 0, 1), np.clip(counts, 0, 3) / 3, edges])
-    products = (own[:, :, None] * company[:, None, :]).reshape(n, -1)
+    products = (own[:, :, None] * company[:, None, :]).reshape(n, n_roles * company.shape[1])
     return np.hstack([own, company, products])
 
 
