@@ -144,17 +144,18 @@ def find_scopes(lowered: str, words: Words) -> bytes:
     >>> read_status(find_scopes(text, split_words(text)), text.index("conservative"))
     'failed'
     """
-    heads = [(start, found) for start, found in zip(words.starts, map(_find_heads, words.words), strict=True) if found]
+    places: list[list[int]] = [[] for _ in TRIGGERS]
+    for start, heads in zip(words.starts, map(_find_heads, words.words), strict=True):
+        for i, offset in heads:
+            places[i].append(start + offset)
+    ends = [match.start() for match in SCOPE_END_RE.finditer(lowered)] if any(places) else []
     scopes = bytearray(len(lowered))
-    if not heads:
-        return bytes(scopes)
-    ends = [match.start() for match in SCOPE_END_RE.finditer(lowered)]
-    for i, trigger in reversed([*enumerate(TRIGGERS)]):
-        status = STATUSES.index(trigger.status)
-        places = [start + offset for start, found in heads for j, offset in found if i == j]
-        for match in _match_at(trigger.pattern, lowered, places):
+    # the strongest come last, over all others
+    for trigger, starts in zip(reversed(TRIGGERS), reversed(places), strict=True):
+        status = bytes([STATUSES.index(trigger.status)])
+        for match in _match_at(trigger.pattern, lowered, starts):
             start, end = _find_reach(match, trigger.side, ends, len(lowered))
-            scopes[start:end] = bytes([status]) * (end - start)
+            scopes[start:end] = status * (end - start)
     return bytes(scopes)
 
 

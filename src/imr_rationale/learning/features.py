@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from spacy.tokens import Doc, Span
 
@@ -55,8 +55,7 @@ OPENING_RE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SentenceRow:
+class SentenceRow(NamedTuple):
     """One sentence as the estimators read it, in words.
 
     Attributes
@@ -223,8 +222,11 @@ def _make_row(start: int, end: int, words: Words, scopes: bytes, *context: tuple
 
 def _strip(text: str, start: int, end: int) -> tuple[int, int]:
     raw = text[start:end]
+    stripped = raw.strip()
+    if len(stripped) == len(raw):
+        return start, end
     first = start + len(raw) - len(raw.lstrip())
-    return first, first + len(raw.strip())
+    return first, first + len(stripped)
 
 
 def _tag_statuses(words: Words, kinds: Sequence[tuple[int, int, str]], scopes: bytes) -> list[str]:
@@ -250,12 +252,12 @@ def _mark_sentences(doc: Doc, sentences: Iterable[tuple[int, int, Sequence[str]]
     verdicts = _Places([(span.start_char, span.end_char, span.label_) for span in doc.spans["verdict"]])
     return [
         [
-            *(mark.replace(" ", "_") for mark in marks if mark not in (DECIDES, SUPPORTS)),
+            *[mark for mark in marks if mark not in (DECIDES, SUPPORTS)],
             *_mark_speech(marks),
             *["list"] * bool(LIST_RE.match(text, start, end)),
             *["inside_quotation"] * (bisect_left(quotes, start) % 2),
             *_read_verdict_marks(text, start, end, verdicts.take(start, end)),
-            *(f"cue:{label}" for _, label in cues.take(start, end)),
+            *[f"cue:{label}" for _, label in cues.take(start, end)],
         ]
         for start, end, marks in sentences
         if start < end

@@ -1,7 +1,7 @@
 """Fit every estimator of a model: first on sentences and texts, then on out-of-fold scores."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -114,7 +114,7 @@ def fit_model(
         if sentence is not None
     ]
     items = np.array([i for i, _, _ in known])
-    rows = [replace(row, requests=()) if i % HIDE_EVERY == 1 else row for i, row, _ in known]
+    rows = [row._replace(requests=()) if i % HIDE_EVERY == 1 else row for i, row, _ in known]
     sentences = [sentence for _, _, sentence in known]
     decisions = [_teach_decision(i, targets[i].outcome) for i in items]
     words = dict(zip(ROW_TEXTS, make_row_words(rows, decisions), strict=True))

@@ -293,9 +293,9 @@ class RationaleModel:
             primary_reason=self._choose_primary(reasons, scores, part, i, proba) if reasons else None,
             certainty=round(_expect_f1(proba, [reason.label for reason in reasons]), 4) if read else None,
             sentences=tuple(
-                SentencePrediction(row.start_char, row.end_char, ROLE_CODES[int(role)], bool(verdict >= 0.5))
+                SentencePrediction(row.start_char, row.end_char, ROLE_CODES[role], verdict >= 0.5)
                 for row, role, verdict in zip(
-                    item.rows, scores.roles[part].argmax(axis=1), scores.verdicts[part], strict=True
+                    item.rows, scores.roles[part].argmax(axis=1).tolist(), scores.verdicts[part].tolist(), strict=True
                 )
             ),
         )
@@ -314,23 +314,17 @@ class RationaleModel:
     def _decode_reasons(self, item: ItemFeatures, scores: Floats, proba: Floats) -> tuple[ReasonPrediction, ...]:
         if not len(scores):
             return ()
-        found = [j for j in np.argsort(-proba, kind="stable") if proba[j] >= self.thresholds[j]]
+        held = sorted((-p, j) for j, p in enumerate(proba.tolist()) if p >= self.thresholds[j])
         return tuple(
-            ReasonPrediction(
-                REASONS[j],
-                round(float(proba[j]), 4),
-                self._find_evidence(item, scores[:, j]),
-            )
-            for j in found
+            ReasonPrediction(REASONS[j], round(-p, 4), self._find_evidence(item, scores[:, j])) for p, j in held
         )
 
     def _find_evidence(self, item: ItemFeatures, scores: Floats) -> tuple[Evidence, ...]:
         """Take the sentences that score nearly as high as the best one."""
         least = self.config.evidence_share * scores.max()
+        rows = [item.rows[i] for i in np.flatnonzero(scores >= least)]
         return tuple(
-            Evidence(row.start_char, row.end_char, item.rationale[row.start_char : row.end_char])
-            for row, score in zip(item.rows, scores, strict=True)
-            if score >= least
+            Evidence(row.start_char, row.end_char, item.rationale[row.start_char : row.end_char]) for row in rows
         )
 
 
