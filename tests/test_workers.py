@@ -110,6 +110,15 @@ def test_predict_gives_workers_its_model(
     assert read_both(tmp_path / "two.jsonl") == read_both(tmp_path / "one.jsonl")
 
 
+def test_workers_load_a_model_by_its_address(mixed: Path, trained: tuple[Path, str, str], tmp_path: Path) -> None:
+    folder, store, _ = trained
+    run_id = json.loads((folder / "model" / "manifest.json").read_text())["run_id"]
+    args = ("predict", mixed, "--tracking-uri", store, "--model", f"runs:/{run_id}/model")
+    run("predict", mixed, "--model", folder / "model", "-o", tmp_path / "folder.jsonl")
+    run(*args, "-o", tmp_path / "two.jsonl", "--workers", 2)
+    assert read_both(tmp_path / "two.jsonl") == read_both(tmp_path / "folder.jsonl")
+
+
 def test_one_worker_is_this_process_and_many_are_others_with_one_thread_each(mixed: Path, tmp_path: Path) -> None:
     batch = Batch([mixed], tell_process, tmp_path / "one.jsonl")
     run_batch(batch)

@@ -124,13 +124,11 @@ def predict(
     """Give the reasons and outcomes of each disputed item."""
     from imr_rationale.serving.chunks import PredictRows
     from imr_rationale.serving.fields import prediction_fields
-    from imr_rationale.serving.predict import load_model
 
-    fitted = load_model(model, tracking_uri=tracking_uri)
-    make_rows = PredictRows(model, tracking_uri, fitted.manifest["sha256"], min_certainty)
+    make_rows = PredictRows.load(model, tracking_uri=tracking_uri, min_certainty=min_certainty)
     settings = {
         "command": "predict",
-        "--model": fitted.manifest["sha256"],
+        "--model": str(make_rows.sha256),
         "--min-certainty": str(min_certainty),
     }
     with _make_batch(make_rows, prediction_fields, settings, options, deidentify=deidentify) as batch:

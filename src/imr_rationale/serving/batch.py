@@ -213,7 +213,8 @@ def _open(batch: Batch, path: Path | Reject, name: str, sandbox: Sandbox) -> Ite
         return iter([path])
     if path in batch.names or holds_many(path, name=name, columns=batch.columns):
         return sandbox.read(path, name=name)
-    return iter([Unread(str(path), name)])
+    # the workers of a cluster have folders of their own
+    return iter([Unread(os.path.abspath(path), name)])  # noqa: PTH100  (a tenth of what pathlib takes)
 
 
 def _write(batch: Batch, output: Output, journal: Journal, chunk: Chunk, results: Sequence[Result]) -> None:

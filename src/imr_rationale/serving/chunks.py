@@ -126,6 +126,30 @@ class PredictRows:
     sha256: str | None = None
     min_certainty: float = 0.0
 
+    @classmethod
+    def load(
+        cls, model: str | None = None, *, tracking_uri: str | None = None, min_certainty: float = 0.0
+    ) -> "PredictRows":
+        """Load a model here, so that it is known to be one, and name it as other processes can find it.
+
+        Raises
+        ------
+        ModelError
+            There is no such model, or it is damaged.
+        TrackingError
+            The tracking store does not know it.
+        """
+        from imr_rationale.serving.predict import load_model
+
+        if model is not None and model.startswith(("models:/", "runs:/")):
+            from imr_rationale.tracking.store import resolve_store
+
+            tracking_uri = resolve_store(tracking_uri)
+        elif model is not None:
+            model = str(Path(model).absolute())
+        fitted = load_model(model, tracking_uri=tracking_uri)
+        return cls(model, tracking_uri, fitted.manifest["sha256"], min_certainty)
+
     def __call__(self, letters: Sequence[tuple[Letter, str]]) -> list[list[Row]]:
         """Give the rows of each letter.
 
