@@ -265,6 +265,17 @@ def test_a_letter_is_rejected_only_when_it_ends_its_process_alone_and_twice() ->
     ]
 
 
+def test_no_letter_is_blamed_where_workers_end_without_any() -> None:
+    class Dead(Pool):
+        def submit(self, chunk: Chunk) -> "Future[list[Result]]":
+            found: Future[list[Result]] = Future()
+            found.set_exception(BrokenProcessPool("the exit codes are\n{SIGKILL(-9)}"))
+            return found
+
+    with pytest.raises(SourceError, match=r"workers end before they read anything \(the exit codes are \{SIGKILL"):
+        list(read_with(Dead(ahead=2), 3))
+
+
 # ---------------------------------------------------------------- a worker that ends
 
 
@@ -314,7 +325,10 @@ run_batch(Batch([folder], Slow(0.05), output, workers=2, resume=True, part_lette
 def start(folder: Path, output: Path, mark: str) -> "subprocess.Popen[bytes]":
     """Start a run with two workers, whose processes can be told by a mark in their environment."""
     command = [sys.executable, "-c", START, str(Path(__file__).parent), str(folder), str(output)]
-    return subprocess.Popen(command, env={**os.environ, "IMR_TEST_MARK": mark}, start_new_session=True)
+    with (output.parent / "stderr").open("w") as stderr:
+        return subprocess.Popen(
+            command, env={**os.environ, "IMR_TEST_MARK": mark}, stderr=stderr, start_new_session=True
+        )
 
 
 def find_processes(mark: str) -> list[str]:
@@ -390,6 +404,7 @@ def test_ctrl_c_stops_the_workers_and_the_run_can_be_resumed(mixed: Path, whole:
     # as a terminal does: to all of them
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(timeout=20) != 0
+    assert (tmp_path / "stderr").read_text().count("Traceback") == 1, "the parent's alone"
     assert not wait_until_gone(mark)
     assert not (tmp_path / "items.jsonl").exists()
     run_batch(Batch([mixed], list_items, tmp_path / "items.jsonl", resume=True))
