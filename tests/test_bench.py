@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import imr_rationale
 from bench import __main__ as command
 from bench import memory, parsing, predicting, processes, training
 from bench.figures import Figure, Sizes, Target, judge, measure_rates
@@ -145,6 +146,13 @@ def test_run_command_sums_computing_and_watches_memory_of_the_tree() -> None:
     assert run.peak > 80_000_000 > run.peak_child > 1_000_000
 
 
+def test_run_command_measures_the_package_that_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    code = "import bench, imr_rationale; print(imr_rationale.__file__)"
+    run = run_command([sys.executable, "-c", code], folder=tmp_path)
+    assert run.output.strip() == imr_rationale.__file__, run.error
+
+
 def test_run_command_stops_what_takes_too_long() -> None:
     run = run_command([sys.executable, "-c", "import time; print('begun', flush=True); time.sleep(60)"], seconds=1)
     assert run.code < 0
@@ -235,18 +243,19 @@ def test_memory_measure_holds_many_rows_against_few(tmp_path: Path, monkeypatch:
 def test_training_measure_reports_the_steps_before_the_one_that_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps = [json.dumps({"step": step, "wall": 1.0, "cpu": 1.0, "peak": 10**9}) for step in ("features", "fit")]
+    steps = [json.dumps({"step": step, "wall": 1.0, "cpu": 1.0, "peak": 10**9}) for step in ("prepare",)]
     lost = Run(1, 2.0, 2.0, 2 * 10**9, 0, "\n".join(steps), "Traceback\nMemoryError: too much\n")
     monkeypatch.setattr(training, "run_command", lambda *args, **options: lost)
     sizes = replace(TINY, training=(100_000,))
     figures = {figure.name: figure for figure in training.measure(sizes, tmp_path)}
-    assert figures["train.100000.fit"].value == 1.0
+    assert figures["train.100000.prepare"].value == 1.0
+    assert math.isnan(figures["train.100000.fit"].value)
     assert judge(figures["train.100000.seconds"], figures)[1] == "not measured"
     assert "MemoryError" in figures["train.100000.seconds"].note
 
 
 def test_train_prints_a_line_a_step() -> None:
-    run = run_command([sys.executable, "-m", "bench.training", 60], environment={"PYTHONPATH": ":".join(sys.path)})
+    run = run_command([sys.executable, "-m", "bench.training", 60])
     steps = [json.loads(line) for line in run.output.splitlines()]
     assert [step["step"] for step in steps] == list(training.STEPS), run.error
     assert all(step["peak"] > 50_000_000 for step in steps)

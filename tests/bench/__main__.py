@@ -30,7 +30,7 @@ SECTIONS: Mapping[str, Callable[[Sizes, Path], Iterator[Figure]]] = MappingProxy
 )
 QUICK = Sizes(
     n_rounds=3, letters=150, pdfs=60, texts=300, predicted_letters=250, latencies=500, starts=3,
-    training=(500, 2_000), table_rows=(500, 5_000), rival_items=1_000, rival_epochs=1, seconds=300,
+    training=(500, 2_000), table_rows=(2_000, 10_000), rival_items=1_000, rival_epochs=1, seconds=300,
 )  # fmt: skip
 USUAL = Sizes(
     n_rounds=5, letters=400, pdfs=150, texts=1_000, predicted_letters=1_000, latencies=1_000, starts=5,

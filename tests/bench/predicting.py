@@ -113,6 +113,12 @@ def measure_end_to_end(sizes: Sizes, folder: Path) -> Iterator[Figure]:
     yield from _report_one([n_items / run.cpu for run in runs["one"]], "with process start", n_items)
     yield from _report_one([n_more / (run.cpu - start) for run in runs["one"]], "without process start", n_items)
     yield from _report_two(runs, n_items, n_more)
+    if runs["two"]:
+        rates = [n_items / run.cpu for run in runs["two"]]
+        what = "letters -> JSON Lines, two workers, with process start"
+        yield Figure(
+            "end.two_workers_cpu", what, **summarize(rates), unit=ITEMS, clock=CPU, size=n_items, beside="end.one_core"
+        )
 
 
 def _run_tokenizer(texts: Sequence[str]) -> dict[str, float]:

@@ -5,14 +5,18 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import imr_rationale
+
 __all__ = ["IMR", "Run", "list_descendants", "pin", "read_cpu_seconds", "read_peak", "run_command"]
 
 IMR = str(Path(sys.executable).with_name("imr"))
+#: where the package that is measured and the benchmark stand: a command must not find another version installed
+HERE = (str(Path(imr_rationale.__file__).parents[1]), str(Path(__file__).parents[1]))
 TICKS = os.sysconf("SC_CLK_TCK")
 #: seconds between two looks at the memory of a command
 PAUSE = 0.1
@@ -91,6 +95,10 @@ def pin(n_cores: int | None) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
+def _list_paths() -> list[str]:
+    return [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+
+
 def run_command(
     command: Sequence[object],
     *,
@@ -98,7 +106,6 @@ def run_command(
     watch: bool = False,
     seconds: float | None = None,
     folder: Path | None = None,
-    environment: Mapping[str, str] | None = None,
 ) -> Run:
     """Run a command; one that takes longer than `seconds` is stopped and has the code of its signal.
 
@@ -116,7 +123,7 @@ def run_command(
             stderr=subprocess.PIPE,
             text=True,
             cwd=folder,
-            env={**os.environ, **environment} if environment else None,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join((*HERE, *_list_paths()))},
         )
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     peaks = {process.pid: 0}

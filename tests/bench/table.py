@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.figures import Figure, Sizes, judge
+from imr_rationale.tracking.record import read_commit
 
 __all__ = ["describe_machine", "format_table", "make_report", "write_report"]
 
 HEAD = ("what", "measured", "floor or rival", "ratio", "target", "is it?")
+LONGEST_NOTE = 60
 PACKAGES = ("imr-rationale", "spacy", "scikit-learn", "numpy", "scipy", "pypdfium2", "google-re2", "joblib", "mlflow")
 
 
@@ -63,7 +65,7 @@ def _print(value: float) -> str:
 
 
 def describe_machine() -> dict[str, Any]:
-    """Give what a figure depends on besides the code."""
+    """Give what a figure depends on: machine, versions, commit."""
     import os
 
     cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
@@ -74,6 +76,7 @@ def describe_machine() -> dict[str, Any]:
         "processor": cpu[0].partition(": ")[2] if cpu else platform.processor(),
         "cores": os.cpu_count(),
         "load": [round(value, 2) for value in os.getloadavg()],
+        **read_commit(),
         "packages": {name: version(name) for name in PACKAGES},
     }
 

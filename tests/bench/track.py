@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.figures import Figure, judge
-from imr_rationale.tracking.record import MetricPoint, read_commit
+from imr_rationale.tracking.record import MetricPoint
 from imr_rationale.tracking.store import connect
 from imr_rationale.tracking.upload import LONGEST, log_files, log_metrics
 
@@ -30,7 +30,10 @@ def log_benchmark(figures: Sequence[Figure], machine: dict[str, Any], folder: Pa
         client = mlflow.MlflowClient()
         found = client.get_experiment_by_name(EXPERIMENT)
         experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT)
-        tags = {"mlflow.source.name": "make bench", **read_commit()}
+        tags = {
+            "mlflow.source.name": "make bench",
+            **{name: machine[name] for name in ("git_commit", "git_changes") if name in machine},
+        }
         run = client.create_run(experiment, start_time=round(started * 1000), tags=tags)
         run_id = str(run.info.run_id)
         facts = {**machine, **machine["packages"]}

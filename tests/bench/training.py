@@ -9,6 +9,7 @@ import math
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from bench.figures import CPU, WALL, Figure, Sizes, Target
@@ -21,7 +22,7 @@ __all__ = ["measure"]
 MAX_MEMORY = 14_000_000_000
 #: the whole run learns from every so-manieth letter of the corpus, some 500 items
 EVERY = 7
-STEPS = {"features": "items -> features", "fit": "fit of one model", "group": "near-duplicates grouped"}
+STEPS = {"prepare": "features and near-duplicate groups", "fit": "fit of one model"}
 #: what the issue asks of 100,000 items
 TARGET_ITEMS, TARGET_SECONDS, TARGET_GIGABYTES = 100_000, 180, 4
 #: cost an item at one size against the size before; "linear", with room for noise
@@ -55,17 +56,13 @@ def _report(n_items: int, run: Run, steps: dict[str, dict[str, float]]) -> Itera
     whole = math.nan if note else sum(step["wall"] for step in steps.values())
     yield Figure(
         f"train.{n_items}.seconds",
-        f"{n_items:,} items: all three steps",
+        f"{n_items:,} items: both steps",
         whole,
         "s",
         WALL,
         n_items,
         target=target,
         note=note,
-    )
-    fit = steps.get("fit", {}).get("peak", math.nan) / 1e9
-    yield Figure(
-        f"train.{n_items}.fit_memory", f"{n_items:,} items: memory of features and fit", fit, "GB", size=n_items
     )
     target = Target(TARGET_GIGABYTES, at_least=False, of_ratio=False) if aimed else None
     peak = max(run.peak, *(step["peak"] for step in steps.values()), 0) / 1e9
@@ -111,38 +108,24 @@ def main() -> None:
 
 
 def train(n_items: int) -> None:
-    """Do what `imr train` does for its last model: features, groups of near-duplicates, fit.
-
-    Groups come last, as they take the most memory; the fit takes letters for groups.
-    """
+    """Do what `imr train` does for its last model, but for the calibration, which folds would be needed for."""
     import numpy as np
 
-    from imr_rationale.learning.features import make_features
-    from imr_rationale.learning.fit import ItemTarget, SentenceTarget, fit_model
+    from imr_rationale.learning.fit import fit_model
     from imr_rationale.learning.model import Config
-    from imr_rationale.learning.splits import group_items
-    from imr_rationale.learning.train import make_item_text
+    from imr_rationale.learning.train import make_training_set
 
-    pairs = []
+    letters = []
     for letter in make_letters(n_items):
-        pairs += [(letter, item) for item in letter.items]
-        if len(pairs) >= n_items:
+        letters.append(replace(letter, items=letter.items[:n_items]))
+        n_items -= len(letters[-1].items)
+        if not n_items:
             break
-    pairs = pairs[:n_items]
     step = _Step()
-    features = list(make_features(make_item_text(letter, item) for letter, item in pairs))
-    step.end("features")
-    targets = []
-    for found, (_, item) in zip(features, pairs, strict=True):
-        known = {(s.start_char, s.end_char): SentenceTarget(s.role, s.verdict, s.reasons) for s in item.sentences}
-        targets.append(ItemTarget(item.outcome, tuple(known.get((row.start_char, row.end_char)) for row in found.rows)))
-    groups = np.array([int(letter.id.removeprefix("CM99-")) for letter, _ in pairs])
-    _, writers = np.unique([letter.file for letter, _ in pairs], return_inverse=True)
-    step = _Step()
-    fit_model(features, targets, groups, np.ones(n_items), Config(), writers=writers)
+    data = make_training_set(letters)
+    step.end("prepare")
+    fit_model(data.features, data.targets, data.groups, np.ones(len(data)), Config(), writers=data.writers)
     step.end("fit")
-    group_items([letter.id for letter, _ in pairs], [item.words for item in features])
-    step.end("group")
 
 
 class _Step:
