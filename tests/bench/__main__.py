@@ -70,12 +70,20 @@ def main(only: str | None, sizes: str | None, output: Path, profile: bool, no_tr
 
 
 def measure(names: list[str], sizes: Sizes) -> list[Figure]:
-    """Measure the sections one after the other, each in a folder of its own that is removed."""
+    """Measure the sections one after the other, each in a folder of its own that is removed.
+
+    What runs in this process is kept to one thread: rates are those of one core, and threads of linear algebra that
+    wait by spinning count as computing. Commands run as a user's do.
+    """
+    from threadpoolctl import threadpool_limits
+
+    import imr_rationale.serving.predict  # noqa: F401  (limits hold for what is loaded)
+
     figures: list[Figure] = []
     for name, section in SECTIONS.items():
         if name in names:
             begun = time.time()
-            with tempfile.TemporaryDirectory() as folder:
+            with threadpool_limits(1), tempfile.TemporaryDirectory() as folder:
                 figures += section(sizes, Path(folder))
             click.echo(f"{name}: {time.time() - begun:.0f} s", err=True)
     return figures
