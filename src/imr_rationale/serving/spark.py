@@ -4,6 +4,8 @@ The driver lists the files; the workers read them in their own sandboxes, parse 
 by Spark's reader, other tables and archives are read as a whole by one worker each. Paths must mean the same on driver
 and workers, as on a shared file system. Each letter's rows come from one task, which Spark runs again when its worker
 dies, and only finished tasks are committed: every row is there once, in no order; `source` and `item` sort them.
+
+Workers that read import this module: what only the driver needs is imported where it is used.
 """
 
 import json
@@ -11,7 +13,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cache, partial
 from itertools import islice
 from pathlib import Path
@@ -20,14 +22,12 @@ from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
 from imr_rationale.errors import SourceError
-from imr_rationale.learning.bundle import find_champion, load_bundle
 from imr_rationale.letters.limits import Limits
 from imr_rationale.letters.sandbox import Sandbox
 from imr_rationale.letters.sources import Document, Reject, find_files, print_name, read_row
 from imr_rationale.letters.tables import Columns, read_batch
 from imr_rationale.serving.spark_session import LETTERS, check_engine, explain_errors, open_session
 from imr_rationale.serving.writers import open_instead
-from imr_rationale.tracking.upload import DOCUMENT_COLUMNS
 
 __all__ = ["ROW_FIELDS", "ClusterReport", "run_spark"]
 
@@ -45,10 +45,14 @@ ROW_FIELDS: Mapping[str, str] = MappingProxyType(
         "warnings": "string",
     }
 )
+#: what the logged model takes
+DOCUMENT_FIELDS = tuple(field.name for field in fields(Document))
 #: of what the workers read: a document, or why there is none
-STEP_FIELDS = (*DOCUMENT_COLUMNS, "error")
+STEP_FIELDS = (*DOCUMENT_FIELDS, "error")
 #: where a row stands, as Spark's reader says it
 PLACE = ("file_path", "row_index")
+#: variable that tells the workers that read from those that predict
+ROLE = "IMR_WORKER"
 #: files of a task, which take a worker some seconds: what a dead worker costs
 FILES = 2_000
 #: tasks that each core has at least, so that the last ones end together
@@ -142,6 +146,8 @@ def _check_output(output: Path) -> None:
 
 def _find_bundle(model: str | Path | None, tracking_uri: str | None, place: Path) -> Path:
     """Give the folder of a model that loads."""
+    from imr_rationale.learning.bundle import find_champion, load_bundle
+
     name = str(model if model is not None else find_champion())
     if name.startswith(("models:/", "runs:/")):
         from imr_rationale.tracking.registry import fetch_bundle
@@ -229,9 +235,15 @@ class _Job:
 
     def _read(self, files: Sequence[Path], tables: Mapping[Path, tuple[str, ...]]) -> Any:
         """Give the documents and rejects of all inputs, with the columns `STEP_FIELDS`."""
-        found = self._read_files(files)
-        for types in dict.fromkeys(tables.values()):
-            found = found.unionAll(self._read_tables([path for path in tables if tables[path] == types], types))
+        # Spark shares workers of one environment: those that read would each load the model in their turn
+        environment = self.spark.sparkContext.environment
+        environment[ROLE] = "reads"
+        try:
+            found = self._read_files(files)
+            for types in dict.fromkeys(tables.values()):
+                found = found.unionAll(self._read_tables([path for path in tables if tables[path] == types], types))
+        finally:
+            del environment[ROLE]
         return found
 
     def _read_files(self, files: Sequence[Path]) -> Any:
@@ -273,7 +285,7 @@ class _Job:
         answer = (
             f"error string, rows array<struct<{', '.join(f'{name}: {kind}' for name, kind in ROW_FIELDS.items())}>>"
         )
-        found = from_json(udf(struct(*DOCUMENT_COLUMNS)), answer, {"mode": "FAILFAST"})
+        found = from_json(udf(struct(*DOCUMENT_FIELDS)), answer, {"mode": "FAILFAST"})
         rows = documents.select("source", "error", found.alias("found")).select(
             "source", coalesce("error", "found.error").alias("error"), explode_outer("found.rows").alias("row")
         )

@@ -1,13 +1,14 @@
 """Upload a record: parameters, data sets, artifacts, model, metrics, in this order; what is there already is left."""
 
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from imr_rationale.errors import ModelError, TrackingError
 from imr_rationale.labels import OUTCOME_TASKS
 from imr_rationale.learning.bundle import read_manifest, record_run
+from imr_rationale.letters.sources import Document
 from imr_rationale.review.card import write_card
 from imr_rationale.tracking.record import (
     ARTIFACTS,
@@ -21,7 +22,6 @@ from imr_rationale.tracking.record import (
 from imr_rationale.tracking.store import connect, open_experiment
 
 __all__ = [
-    "DOCUMENT_COLUMNS",
     "LONGEST",
     "describe_pyfunc",
     "lock_record",
@@ -35,8 +35,8 @@ __all__ = [
 REQUIREMENTS = ("imr-rationale",)
 #: of a rationale; the first one must be there
 RATIONALE_COLUMNS = ("rationale", "treatment", "summary", "claims_administrator_guideline")
-#: of a whole letter, or of a table's row that is no letter; the first one must be there. `notes` is JSON.
-DOCUMENT_COLUMNS = ("text", "source", "kind", "notes", "id", "outcome", "treatment")
+#: of a whole letter, or of a table's row that is no letter; `text` must be there, `notes` is JSON
+DOCUMENT_COLUMNS = tuple(field.name for field in fields(Document))
 #: metrics that a store takes in one request
 BATCH = 1000
 #: characters that every store takes of a parameter or a tag
