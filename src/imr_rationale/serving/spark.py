@@ -19,14 +19,14 @@ from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from imr_rationale.errors import SourceError
 from imr_rationale.letters.limits import Limits
 from imr_rationale.letters.sandbox import Sandbox
 from imr_rationale.letters.sources import Document, Reject, find_files, print_name, read_row
 from imr_rationale.letters.tables import Columns, read_batch
-from imr_rationale.serving.spark_session import LETTERS, check_engine, explain_errors, open_session
+from imr_rationale.serving.spark_session import LETTERS, check_engine, explain_errors, list_errors, open_session
 from imr_rationale.serving.writers import open_instead
 
 __all__ = ["ROW_FIELDS", "ClusterReport", "run_spark"]
@@ -61,8 +61,8 @@ TASKS = 4
 MAX_DAMAGED = 10
 #: types of a column that Spark's reader gives as ours does; tables with others are read by ours
 PLAIN = frozenset({"string", "binary", "byte", "short", "integer", "long", "float", "double", "boolean"})
-# "Encountered error while reading file file:///letters/table.parquet. SQLSTATE: KD001"
-DAMAGE_RE = re.compile(r"reading file (?P<url>file:\S+)")
+#: before the name of a damaged file in an error of Spark: "… while reading file file:///letters/table.parquet. …"
+READING = "reading file "
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +202,6 @@ class _Job:
 
     def _write_staged(self, files: Sequence[Path]) -> None:
         """Write rows, rejects and letters without items; a table with damage inside is then left to our own reader."""
-        from pyspark.errors import PySparkException  # type: ignore[import-not-found, unused-ignore]
-
         from imr_rationale.tracking.registry import make_spark_udf
 
         udf = make_spark_udf(self.spark, self.bundle, self.place, min_certainty=self.min_certainty)
@@ -214,7 +212,7 @@ class _Job:
                 documents = self._read([path for path in files if path not in tables], tables)
                 self._make_rows(documents, udf).write.partitionBy("part").parquet(_name_url(self.staging), "overwrite")
                 return
-            except PySparkException as error:
+            except list_errors() as error:
                 damaged = _find_damaged(str(error), tables)
                 if damaged is None or n_tables - len(tables) == MAX_DAMAGED:
                     raise
@@ -222,14 +220,13 @@ class _Job:
 
     def _read_types(self, path: Path) -> tuple[str, ...] | None:
         """Give the types of a table's columns in use, where Spark's reader can split it and has them all."""
-        from pyspark.errors import PySparkException  # type: ignore[import-not-found, unused-ignore]
-
         if self.columns is None or path.suffix.lower() != ".parquet" or not path.is_file():
             return None
         try:
             schema = self.spark.read.parquet(_name_pattern(path)).schema
-            types = tuple(schema[name].dataType.typeName() for name in self.columns.names())
-        except (PySparkException, KeyError):  # our own reader says why
+            kinds = {field.name: field.dataType.typeName() for field in schema.fields}
+            types = tuple(kinds.get(name, "") for name in self.columns.names())
+        except list_errors():  # our own reader says why
             return None
         return types if set(types) <= PLAIN else None
 
@@ -353,10 +350,14 @@ def _quote(name: str) -> str:
 
 
 def _find_damaged(text: str, tables: Iterable[Path]) -> Path | None:
-    """Give the table that an error of Spark names."""
-    match = DAMAGE_RE.search(text)
-    named = _read_url(match["url"]).removesuffix(".") if match else None
-    return next((path for path in tables if str(path.absolute()) == named), None)
+    """Give the table that an error of Spark names, as a path or as an address."""
+    places = {path: str(path.absolute()) for path in tables}
+    named = [path for path, place in places.items() if any(f"{READING}{x}" in text for x in _spell(place))]
+    return max(named, key=lambda path: len(places[path]), default=None)
+
+
+def _spell(place: str) -> tuple[str, ...]:
+    return (f"file:{place}", f"file://{place}", f"file:{quote(place)}", f"file://{quote(place)}")
 
 
 def _read_url(url: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from imr_rationale.errors import EngineError
 from imr_rationale.tracking.store import SETTINGS
 
-__all__ = ["LETTERS", "check_engine", "explain_errors", "open_session"]
+__all__ = ["LETTERS", "check_engine", "explain_errors", "list_errors", "open_session"]
 
 #: letters that are handed on and predicted at once; some hundred are as fast as many
 LETTERS = 200
@@ -31,13 +31,18 @@ SETUP = {
     "spark.sql.maxConcurrentOutputFileWriters": "3",
     # the files of a finished task are moved to their place when the whole job is done
     "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "1",
-    "spark.log.level": "ERROR",
+    # errors are raised besides
+    "spark.log.level": "FATAL",
     "spark.ui.enabled": "false",
 }
 # "local", "local[2]", "local[*]"
 LOCAL_RE = re.compile(r"local(?:\[(?P<cores>\d+|\*)\])?")
 # "spark://10.0.0.7:7077"
 STANDALONE_RE = re.compile(r"spark://(?P<host>[^:/,]+):(?P<port>\d{1,5})")
+# "An error occurred while calling o75.parquet."
+CALL_RE = re.compile(r"An error occurred while calling ")
+# ": org.apache.spark.SparkException: " before what it says
+JAVA_RE = re.compile(r"^(?:: )?(?:org|java|py4j)\.[\w.$]+: ")
 # "MemoryError: no more", "imr_rationale.errors.ModelError: …" at the end of a traceback
 RAISED_RE = re.compile(r"(?!org\.|java\.|py4j\.)[A-Za-z_][\w.]*(?:Error|Exception|Interrupt): ")
 
@@ -66,6 +71,14 @@ def check_engine(master: str) -> None:
             raise EngineError(f"{master}: the master cannot be reached ({error})") from error
 
 
+def list_errors() -> tuple[type[Exception], ...]:
+    """Give the errors that Spark raises: its own, and Java's where it translates none."""
+    from py4j.protocol import Py4JError  # type: ignore[import-not-found, unused-ignore]
+    from pyspark.errors import PySparkException  # type: ignore[import-not-found, unused-ignore]
+
+    return PySparkException, Py4JError
+
+
 @contextmanager
 def explain_errors() -> Iterator[None]:
     """Turn Spark's errors, which are pages long, into one line.
@@ -75,29 +88,28 @@ def explain_errors() -> Iterator[None]:
     EngineError
         In place of every error of Spark.
     """
-    from py4j.protocol import Py4JError  # type: ignore[import-not-found, unused-ignore]
-    from pyspark.errors import PySparkException  # type: ignore[import-not-found, unused-ignore]
-
     try:
         with warnings.catch_warnings():
             # of columns as text, whose type is new; every value is compared in the tests
             warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")
             yield
-    except (PySparkException, Py4JError) as error:
+    except list_errors() as error:
         raise EngineError(f"Spark gave up: {_find_cause(str(error))}") from error
 
 
 def _find_cause(text: str) -> str:
-    r"""Give the line of an error of Spark that says most: what Python raised on a worker, else the first.
+    r"""Give the line of an error of Spark that says most: what Python raised on a worker, else the first of Java's.
 
     Examples
     --------
     >>> _find_cause("Job aborted:\nTraceback (most recent call last):\n  File ...\nMemoryError: no more\n\n\tat org...")
     'MemoryError: no more'
+    >>> _find_cause("An error occurred while calling o7.x.\n: org.apache.spark.SparkException: no master\n\tat org...")
+    'no master'
     """
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not CALL_RE.match(line)]
     raised = [line for line in lines if RAISED_RE.match(line)]
-    return (raised[-1:] or lines or ["no reason given"])[0][:500]
+    return JAVA_RE.sub("", (raised[-1:] or lines or ["no reason given"])[0])[:500]
 
 
 @contextmanager

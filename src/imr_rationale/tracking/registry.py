@@ -81,10 +81,10 @@ def fetch_bundle(uri: str, store: str, place: Path) -> Path:
 
 
 def make_spark_udf(spark: Any, bundle: Path, place: Path, *, min_certainty: float = 0.0) -> Callable[..., Any]:
-    """Give the function of a Spark column, a struct of a `Document`'s fields with `notes` as JSON, to each letter's rows as JSON.
+    """Give the function of a Spark column of letters to their rows as JSON.
 
-    The bundle is wrapped anew, whatever was logged beside it: the workers run this version's code, which loads the
-    model through the allow-list.
+    The column is a struct of a `Document`'s fields, its notes as JSON. The bundle is wrapped anew, whatever was logged
+    beside it: the workers run this version's code, which loads the model through the allow-list.
 
     Parameters
     ----------
