@@ -306,6 +306,12 @@ def test_check_engine_names_what_is_missing(
         run_spark([tmp_path], tmp_path / "rows")
 
 
+@pytest.mark.parametrize("master", ["nonsense", "localhost", "spark:/10.0.0.7:7077"])
+def test_check_engine_refuses_what_is_no_master(master: str) -> None:
+    with pytest.raises(EngineError, match=rf"unknown master '{master}'; known: local"):
+        check_engine(master)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid"])
 def test_check_engine_refuses_a_master_that_does_not_answer(
     host: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

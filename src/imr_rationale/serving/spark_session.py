@@ -37,6 +37,8 @@ SETUP = {
 }
 # "local", "local[2]", "local[*]"
 LOCAL_RE = re.compile(r"local(?:\[(?P<cores>\d+|\*)\])?")
+# the kinds of address that Spark knows
+MASTER_RE = re.compile(r"local(?:$|\[)|spark://|yarn$|k8s://")
 # "spark://10.0.0.7:7077"
 STANDALONE_RE = re.compile(r"spark://(?P<host>[^:/,]+):(?P<port>\d{1,5})")
 # "An error occurred while calling o75.parquet."
@@ -53,10 +55,12 @@ def check_engine(master: str) -> None:
     Raises
     ------
     EngineError
-        Spark or Java is not installed, or the master does not answer.
+        Spark or Java is not installed, or the master is none or does not answer.
     """
     from importlib.util import find_spec
 
+    if not MASTER_RE.match(master):
+        raise EngineError(f"unknown master {master!r}; known: local[*], local[2], spark://HOST:PORT, yarn, k8s://URL")
     if find_spec("pyspark") is None:
         raise EngineError("Spark is not installed; it comes with the extra: pip install 'imr-rationale[spark]'")
     home = os.environ.get("JAVA_HOME")
@@ -107,6 +111,8 @@ def _find_cause(text: str) -> str:
     >>> _find_cause("An error occurred while calling o7.x.\n: org.apache.spark.SparkException: no master\n\tat org...")
     'no master'
     """
+    if "JAVA_GATEWAY_EXITED" in text:
+        return "it did not start; it needs Java 17 or newer, and what Java said stands above"
     lines = [line.strip() for line in text.splitlines() if line.strip() and not CALL_RE.match(line)]
     raised = [line for line in lines if RAISED_RE.match(line)]
     return JAVA_RE.sub("", (raised[-1:] or lines or ["no reason given"])[0])[:500]
