@@ -46,7 +46,7 @@ CALL_RE = re.compile(r"An error occurred while calling ")
 # ": org.apache.spark.SparkException: " before what it says
 JAVA_RE = re.compile(r"^(?:: )?(?:org|java|py4j)\.[\w.$]+: ")
 # "MemoryError: no more", "imr_rationale.errors.ModelError: …" at the end of a traceback
-RAISED_RE = re.compile(r"(?!org\.|java\.|py4j\.)[A-Za-z_][\w.]*(?:Error|Exception|Interrupt): ")
+RAISED_RE = re.compile(r"^(?!org\.|java\.|py4j\.)[A-Za-z_][\w.]{0,100}(?:Error|Exception|Interrupt): ")
 
 
 def check_engine(master: str) -> None:
