@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN = $(VENV)/bin
 
-.PHONY: train test test-cluster lint fuzz lock readme checksums clean
+.PHONY: train test test-cluster lint bench fuzz lock readme checksums clean
 .DELETE_ON_ERROR:
 
 train: .venv/runtime
@@ -22,6 +22,10 @@ lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# speed and memory against floors, rivals and targets: .bench/bench.json, a table, an MLflow run; BENCH=--help
+bench: .venv/dev
+	PYTHONPATH=tests$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/python -m bench $(BENCH)
 
 # bounded: each target so many seconds
 FUZZ_SECONDS ?= 120
