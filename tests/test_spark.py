@@ -9,7 +9,7 @@ import socket
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from conftest import find_port
+from conftest import find_port, run
 from imr_rationale.errors import EngineError, ModelError, SourceError, TrackingError
 from imr_rationale.learning.bundle import find_champion
 from imr_rationale.learning.corpus import AnnotatedLetter
@@ -28,7 +28,6 @@ from imr_rationale.letters.layout import parse_letter
 from imr_rationale.letters.limits import Limits
 from imr_rationale.letters.tables import Columns
 from imr_rationale.serving import spark as cluster
-from imr_rationale.serving.batch import Batch, run_batch
 from imr_rationale.serving.predict import predict_letters
 from imr_rationale.serving.spark import ClusterReport, run_spark
 from imr_rationale.serving.spark_session import check_engine, open_session
@@ -130,10 +129,11 @@ def on_one_machine(tmp_path: Path) -> Callable[..., tuple[pd.DataFrame, list[Any
     """Predict without a cluster; gives the rows and the rejects."""
 
     def predict(*paths: Path, min_certainty: float = 0.0) -> tuple[pd.DataFrame, list[Any]]:
-        make_rows = partial(predict_letters, min_certainty=min_certainty)
-        output = tmp_path / "one.parquet"
-        run_batch(Batch(list(paths), make_rows, output, columns=COLUMNS))
-        return read_output(output)
+        columns = {f"--{field}-column": name for field, name in asdict(COLUMNS).items()}
+        options = {**columns, "--min-certainty": min_certainty, "-o": tmp_path / "one.parquet"}
+        absent = any(not path.exists() for path in paths)
+        run("predict", *paths, *(word for option in options.items() for word in option), code=int(absent))
+        return read_output(tmp_path / "one.parquet")
 
     return predict
 
