@@ -38,6 +38,7 @@ __all__ = [
     "index_files",
     "open_documents",
     "print_name",
+    "read_row",
 ]
 
 #: enough to tell the kind of a file
@@ -361,14 +362,15 @@ def _open_table(
             if number > skip:
                 source = f"{name}:{number}"
                 yield Opened(source, "row")
-                yield _read_row(source, row, columns)
+                yield read_row(source, row, columns)
         if not number:
             raise SourceError("a table without rows")
     except SourceError as error:
         raise SourceError(f"{name}: {error}") from error
 
 
-def _read_row(source: str, row: dict[str, str | None] | SourceError, columns: Columns) -> Document | Reject:
+def read_row(source: str, row: dict[str, str | None] | SourceError, columns: Columns) -> Document | Reject:
+    """Give the rationale of a table's row, or why there is none."""
     if isinstance(row, SourceError):
         return _reject(source, "row", f"{source}: {row}")
     text = row[columns.text]
