@@ -16,7 +16,7 @@ test: .venv/dev
 
 test-cluster: VENV := .venv-cluster
 test-cluster: .venv-cluster/cluster
-	$(BIN)/python -m pytest $(wildcard tests/test_spark.py tests/test_cluster.py)
+	$(BIN)/python -m pytest tests/test_spark.py tests/test_cluster.py
 
 lint: .venv/dev
 	$(BIN)/ruff check .

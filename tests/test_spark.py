@@ -165,7 +165,7 @@ def test_run_spark_gives_the_rows_and_rejects_of_one_machine(
     assert sources >= {"photo.jpg", "note.txt", "broken.pdf", "lacking.parquet", "damaged.parquet", "split [x].parquet"}
     assert report == ClusterReport(rows["source"].nunique(), len(rows), len(rejects), absent=1)
     types = {field.name: str(field.type) for field in pq.read_schema(next(output.iterdir()))}
-    assert types == {name: {"long": "int64"}.get(kind, kind) for name, kind in cluster.ROW_FIELDS.items()}
+    assert types == {name: {"long": "int64"}.get(kind, kind) for name, kind in cluster.row_fields().items()}
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "one.parquet",
         "one.parquet.rejects.jsonl",
@@ -242,7 +242,7 @@ def test_run_spark_without_letters_writes_a_table_without_rows(watched: Path, tm
     (tmp_path / "letters").mkdir()
     report = run_spark([tmp_path / "letters"], tmp_path / "rows")
     assert report == ClusterReport(0, 0, 0, 0)
-    assert list(pd.read_parquet(tmp_path / "rows")) == list(cluster.ROW_FIELDS)
+    assert list(pd.read_parquet(tmp_path / "rows")) == list(cluster.row_fields())
 
 
 @needs_spark

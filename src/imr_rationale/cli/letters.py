@@ -30,8 +30,8 @@ USUAL = Limits()
 ABOUT = """PATHS are files (.txt .md .html .pdf .docx), a .zip of them, folders, or - for standard input; with the name
     of a text column also tables (.csv .xlsx .parquet .jsonl). The output's ending says its kind: .jsonl, .csv or
     .parquet; a name that ends in / is a folder of Parquet parts."""
-#: what else may read, beside processes of this machine
-ENGINES = ("local", "dask")
+#: what may read: this machine, or a cluster
+LOCAL, DASK, SPARK = "local", "dask", "spark"
 
 
 def _limit(name: str, kind: "click.ParamType[float]", usual: float, about: str, metavar: str | None = None) -> Any:
@@ -39,7 +39,7 @@ def _limit(name: str, kind: "click.ParamType[float]", usual: float, about: str, 
     return click.option(name, type=kind, default=usual, metavar=metavar, help=f"{about} [default: {usual:,.0f}]")
 
 
-def reading(command: Callable[..., None]) -> Callable[..., None]:
+def reading(*engines: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of reading many letters."""
     options = (
         click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True)),
@@ -60,12 +60,16 @@ def reading(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option(
             "--engine",
-            type=click.Choice(ENGINES),
-            default=ENGINES[0],
+            type=click.Choice(engines),
+            default=LOCAL,
             show_default=True,
-            help="Read on this machine, or on a dask cluster whose workers see the same files and models.",
+            help="Read on this machine, or on a cluster whose workers see the same files and models.",
         ),
-        click.option("--master", metavar="ADDRESS", help="Scheduler of the cluster, such as tcp://10.0.0.1:8786."),
+        click.option(
+            "--master",
+            metavar="ADDRESS",
+            help="Address of the cluster: tcp://10.0.0.1:8786 (dask); spark://10.0.0.1:7077, yarn, local[2] (spark).",
+        ),
         click.option("--resume", is_flag=True, help="Go on where a run with the same output was cut off."),
         click.option(
             "--report",
@@ -83,13 +87,17 @@ def reading(command: Callable[..., None]) -> Callable[..., None]:
         _limit("--max-seconds", click.FloatRange(0.1), USUAL.seconds, "Longest time for one letter."),
         _limit("--max-memory", click.IntRange(300), USUAL.memory // MEGABYTE, "Memory for reading.", "MB"),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
 
 
 @click.command(help=f"Split letters into their disputed items.\n\n    {ABOUT}")
-@reading
+@reading(LOCAL, DASK)
 @one_line_errors
 def parse(**options: Any) -> None:
     """Split letters into their disputed items."""
@@ -101,7 +109,7 @@ def parse(**options: Any) -> None:
 
 
 @click.command(help=f"Give the reasons and outcomes of each disputed item.\n\n    {ABOUT}")
-@reading
+@reading(LOCAL, DASK, SPARK)
 @MODEL
 @TRACKING
 @click.option(
@@ -122,6 +130,9 @@ def predict(
     model: str | None, tracking_uri: str | None, min_certainty: float, deidentify: bool, **options: Any
 ) -> None:
     """Give the reasons and outcomes of each disputed item."""
+    if options["engine"] == SPARK:
+        _run_spark(model, tracking_uri, min_certainty, {**options, "deidentify": deidentify})
+        return
     from imr_rationale.serving.chunks import PredictRows
     from imr_rationale.serving.fields import prediction_fields
 
@@ -176,13 +187,40 @@ def _make_batch(
 
 
 def _check_engine(options: Mapping[str, Any]) -> None:
-    is_local = options["engine"] == ENGINES[0]
+    is_local = options["engine"] == LOCAL
     if is_local and options["master"]:
-        raise click.UsageError("--master belongs to a cluster: --engine dask")
+        raise click.UsageError("--master belongs to a cluster: --engine dask or spark")
     if not is_local and not options["master"]:
         raise click.UsageError(f"--engine {options['engine']} needs --master")
     if not is_local and options["workers"] != 1:
         raise click.UsageError("--workers belongs to --engine local: a cluster has its own")
+
+
+def _run_spark(model: str | None, tracking_uri: str | None, min_certainty: float, options: Mapping[str, Any]) -> None:
+    """Predict on Spark; exit code 1 where nothing was read or a path is not there."""
+    from imr_rationale.serving.spark import run_spark
+
+    _check_engine(options)
+    for name in ("resume", "report", "deidentify"):
+        if options[name]:
+            raise click.UsageError(f"--{name} is not for --engine spark")
+    if options["output"] == "-" or STDIN in options["paths"]:
+        raise click.UsageError("--engine spark reads files and writes a folder: -o FOLDER/")
+    output = Path(options["output"])
+    report = run_spark(
+        options["paths"],
+        output,
+        model=model,
+        tracking_uri=tracking_uri,
+        master=options["master"],
+        columns=_choose_columns(options),
+        limits=_choose_limits(options),
+        min_certainty=min_certainty,
+    )
+    rejected = f", {report.rejected} not read ({output}.rejects.jsonl)" if report.rejected else ""
+    say(f"{report.read} letters read, {report.items} items written to {output}{rejected}")
+    if not report.read or report.absent:
+        sys.exit(1)
 
 
 def _run(batch: "Batch") -> None:

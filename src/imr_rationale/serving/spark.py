@@ -29,22 +29,10 @@ from imr_rationale.letters.tables import Columns, read_batch
 from imr_rationale.serving.spark_session import LETTERS, check_engine, explain_errors, list_errors, open_session
 from imr_rationale.serving.writers import open_instead
 
-__all__ = ["ROW_FIELDS", "ClusterReport", "run_spark"]
+__all__ = ["ClusterReport", "row_fields", "run_spark"]
 
-#: column of the output -> its type; lists and objects are JSON text, as in every table that is written
-ROW_FIELDS: Mapping[str, str] = MappingProxyType(
-    {
-        "letter": "string",
-        "source": "string",
-        "item": "long",
-        "treatment": "string",
-        "outcome": "string",
-        "reasons": "string",
-        "primary_reason": "string",
-        "certainty": "double",
-        "warnings": "string",
-    }
-)
+#: type of a field -> Spark's
+TYPES: Mapping[type, str] = MappingProxyType({str: "string", int: "long", float: "double", bool: "boolean"})
 #: what the logged model takes
 DOCUMENT_FIELDS = tuple(field.name for field in fields(Document))
 #: of what the workers read: a document, or why there is none
@@ -63,6 +51,13 @@ MAX_DAMAGED = 10
 PLAIN = frozenset({"string", "binary", "byte", "short", "integer", "long", "float", "double", "boolean"})
 #: before the name of a damaged file in an error of Spark: "… while reading file file:///letters/table.parquet. …"
 READING = "reading file "
+
+
+def row_fields() -> dict[str, str]:
+    """Give each column of the output with Spark's name of its type; lists and objects are JSON text."""
+    from imr_rationale.serving.fields import prediction_fields
+
+    return {name: TYPES[kind] for name, kind in prediction_fields().items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +250,7 @@ class _Job:
 
     def _read_tables(self, tables: Sequence[Path], types: Sequence[str]) -> Any:
         """Split tables, whose columns in use are all of the same types."""
-        from pyspark.sql.functions import col  # type: ignore[import-not-found, unused-ignore]
+        from pyspark.sql.functions import col
 
         assert self.columns is not None  # noqa: S101
         kinds = dict(zip(self.columns.names(), types, strict=True))
@@ -270,7 +265,7 @@ class _Job:
 
     def _make_rows(self, documents: Any, udf: Any) -> Any:
         """Give a row for each item, each reject and each letter without items, told apart by `part`."""
-        from pyspark.sql.functions import (  # type: ignore[import-not-found, unused-ignore]
+        from pyspark.sql.functions import (
             coalesce,
             col,
             explode_outer,
@@ -280,7 +275,7 @@ class _Job:
         )
 
         answer = (
-            f"error string, rows array<struct<{', '.join(f'{name}: {kind}' for name, kind in ROW_FIELDS.items())}>>"
+            f"error string, rows array<struct<{', '.join(f'{name}: {kind}' for name, kind in row_fields().items())}>>"
         )
         found = from_json(udf(struct(*DOCUMENT_FIELDS)), answer, {"mode": "FAILFAST"})
         rows = documents.select("source", "error", found.alias("found")).select(
@@ -289,14 +284,14 @@ class _Job:
         part = when(col("error").isNotNull(), "rejects").when(col("row").isNull(), "empty").otherwise("rows")
         # why a letter was rejected stands among the warnings until it is in a file of its own
         outside = {"source": "source", "warnings": "error"}
-        fields = [coalesce(f"row.{name}", outside.get(name, f"row.{name}")).alias(name) for name in ROW_FIELDS]
+        fields = [coalesce(f"row.{name}", outside.get(name, f"row.{name}")).alias(name) for name in row_fields()]
         return rows.select(*fields, part.alias("part"))
 
     def _read_staged(self, part: str) -> Any:
         folder = self.staging / f"part={part}"
         if not folder.is_dir():
-            return self.spark.createDataFrame([], _make_schema(ROW_FIELDS))
-        return self.spark.read.schema(_make_schema(ROW_FIELDS)).parquet(_name_pattern(folder))
+            return self.spark.createDataFrame([], _make_schema(row_fields()))
+        return self.spark.read.schema(_make_schema(row_fields())).parquet(_name_pattern(folder))
 
     def _count(self, rejected: int, absent: int) -> ClusterReport:
         rows = self._read_staged("rows")
@@ -327,7 +322,7 @@ def _write_lines(file: IO[str], rejects: Iterable[tuple[str, str]]) -> None:
 
 def _make_schema(names: Iterable[str]) -> str:
     """Give columns as Spark is told them; those that are of no row are text."""
-    return ", ".join(f"{name} {ROW_FIELDS.get(name, 'string')}" for name in names)
+    return ", ".join(f"{name} {row_fields().get(name, 'string')}" for name in names)
 
 
 def _name_url(path: Path) -> str:

@@ -77,8 +77,8 @@ def check_engine(master: str) -> None:
 
 def list_errors() -> tuple[type[Exception], ...]:
     """Give the errors that Spark raises: its own, and Java's where it translates none."""
-    from py4j.protocol import Py4JError  # type: ignore[import-not-found, unused-ignore]
-    from pyspark.errors import PySparkException  # type: ignore[import-not-found, unused-ignore]
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
 
     return PySparkException, Py4JError
 
@@ -124,7 +124,7 @@ def open_session(master: str) -> Iterator[Any]:
 
     On this machine all of it is bound to 127.0.0.1.
     """
-    from pyspark.sql import SparkSession  # type: ignore[import-not-found, unused-ignore]
+    from pyspark.sql import SparkSession
 
     before = SparkSession.getActiveSession()
     with _set_environment(master):
