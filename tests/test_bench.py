@@ -17,6 +17,7 @@ from bench import memory, parsing, predicting, processes, training
 from bench.figures import Figure, Sizes, Target, judge, measure_rates
 from bench.letters import list_rationales, make_letters
 from bench.processes import Run, list_descendants, pin, read_cpu_seconds, run_command
+from bench.readme import write_readme
 from bench.table import format_table, make_report
 from imr_rationale.learning.corpus import AnnotatedLetter, validate_corpus
 from imr_rationale.learning.render import render_pdf_text
@@ -216,13 +217,6 @@ def test_measure_end_to_end_leaves_out_the_start(tmp_path: Path, monkeypatch: py
     assert (round(ratio, 2), judgement) == (2.0, "met")
 
 
-def test_measure_end_to_end_without_workers_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predicting, "run_command", lambda *args, **options: replace(answer(*args), output=""))
-    figures = {figure.name: figure for figure in predicting.measure_end_to_end(TINY, tmp_path)}
-    assert math.isnan(figures["end.two_workers_running"].value)
-    assert "--workers" in figures["end.two_workers_running"].note
-
-
 def test_memory_measure_holds_many_rows_against_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows: list[list[str]] = []
 
@@ -235,9 +229,9 @@ def test_memory_measure_holds_many_rows_against_few(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(memory, "run_command", run)
     monkeypatch.setattr(predicting, "run_command", run)
     figures = {figure.name: figure for figure in memory.measure(TINY, tmp_path)}
-    assert rows == [list_rationales(1), list_rationales(2)]
-    assert judge(figures["memory.2.parent_growth"], figures) == (2.0, "MISSED")
-    assert judge(figures["memory.2.parent"], figures)[1] == "met"
+    assert rows == [list_rationales(1), list_rationales(2)] * 2
+    assert judge(figures["memory.2.workers1.parent_growth"], figures) == (2.0, "MISSED")
+    assert judge(figures["memory.2.workers1.parent"], figures)[1] == "met"
 
 
 def test_training_measure_reports_the_steps_before_the_one_that_failed(
@@ -290,3 +284,18 @@ def test_main_refuses_an_unknown_section() -> None:
 
 def test_imr_is_the_command_of_this_interpreter() -> None:
     assert Path(processes.IMR).is_file()
+
+
+def test_write_readme_puts_figures_and_plan_between_their_marks(tmp_path: Path) -> None:
+    page = tmp_path / "README.md"
+    blocks = "\n".join(f"<!-- {name}: begin -->\nold\n<!-- {name}: end -->" for name in ("speed", "plan"))
+    page.write_text(f"# Title\n{blocks}\nend\n", encoding="utf-8")
+    machine = {"cores": 2, "python": "3.11.7", "date": "2026-01-02T03:04:05", "load": [0.5]}
+    floor = Figure("end.floor", "the floor", 4000.0, "items/s")
+    one = Figure("end.one_core_running", "one core", 1000.0, "items/s", beside="end.floor", target=Target(0.2))
+    write_readme([floor, one], machine, page)
+    text = page.read_text(encoding="utf-8")
+    assert "old" not in text
+    assert "| one core | 1,000 items/s | 4,000 items/s (the floor) | 0.25× | ≥ 0.2× | met |" in text
+    # 10 million at 1,000 a second and core: 2.8 core-hours
+    assert "| 10 million | 1.4 h | 2.6 min | 0.2 min | 2.8 | 0.14 USD |" in text

@@ -14,6 +14,7 @@ import click
 from bench import latency, memory, parsing, predicting, rivals, training
 from bench.figures import Figure, Sizes
 from bench.letters import make_letters
+from bench.readme import write_readme
 from bench.table import describe_machine, format_table, make_report, write_report
 
 #: section -> what measures it; those that share the machine's warmth stand together
@@ -51,7 +52,10 @@ FULL = Sizes(
     "--profile", is_flag=True, help="Print where the time of letters -> JSON Lines goes, and measure nothing."
 )
 @click.option("--no-tracking", is_flag=True, help="Log no MLflow run.")
-def main(only: str | None, sizes: str | None, output: Path, profile: bool, no_tracking: bool) -> None:
+@click.option("--readme", type=click.Path(path_type=Path), help="Write what was measured into this page, too.")
+def main(
+    only: str | None, sizes: str | None, output: Path, profile: bool, no_tracking: bool, readme: Path | None
+) -> None:
     """Measure speed and memory, in one run so that ratios hold on a noisy machine."""
     chosen = {"quick": QUICK, "full": FULL}.get(sizes or "", USUAL)
     names = only.split(",") if only else list(SECTIONS)
@@ -64,6 +68,8 @@ def main(only: str | None, sizes: str | None, output: Path, profile: bool, no_tr
     figures = measure(names, chosen)
     click.echo(format_table(figures))
     write_report(make_report(figures, machine, chosen), output)
+    if readme:
+        write_readme(figures, machine, readme)
     click.echo(f"\nfigures   {output}")
     if not no_tracking:
         click.echo(f"run       {_track(figures, machine, output, started)}")
@@ -108,7 +114,6 @@ def profile_predict(sizes: Sizes) -> str:
     with tempfile.TemporaryDirectory() as folder:
         files = predicting.write_folder(list(make_letters(sizes.predicted_letters)), Path(folder) / "letters")
         command = ["predict", str(files), "-o", str(Path(folder) / "out.jsonl")]
-        command += ["--workers", "1"] if predicting.knows_workers() else []
         profile.runcall(imr, command, standalone_mode=False)
     pstats.Stats(profile, stream=text).strip_dirs().sort_stats("tottime").print_stats(30)
     return text.getvalue()

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from bench.figures import WALL, Figure, Sizes, Target
 from bench.letters import make_letters
-from bench.predicting import knows_workers
 from bench.processes import IMR, Run, run_command
 
 __all__ = ["measure"]
@@ -19,21 +18,20 @@ PROCESSES = {"parent": "the command itself", "child": "its largest child"}
 
 def measure(sizes: Sizes, folder: Path) -> Iterator[Figure]:
     """Predict a table of few rows and one of many, every row another rationale."""
-    workers = [1, 2] if knows_workers() else [None]
     few, many = sizes.table_rows
-    for n_workers in workers:
+    for n_workers in (1, 2):
         before = ""
         for n_rows in (few, many):
             table = _write_table(n_rows, folder / f"{n_rows}.jsonl")
             run = _predict(table, folder, n_workers, sizes.seconds)
-            name = f"memory.{n_rows}" + (f".workers{n_workers}" if n_workers else "")
+            name = f"memory.{n_rows}.workers{n_workers}"
             yield from _report(run, n_rows, n_workers, name, before)
             before = name
 
 
-def _report(run: Run, n_rows: int, n_workers: int | None, name: str, before: str) -> Iterator[Figure]:
+def _report(run: Run, n_rows: int, n_workers: int, name: str, before: str) -> Iterator[Figure]:
     note = "" if run.code == 0 else (run.error.strip().splitlines() or ["stopped"])[-1]
-    with_workers = f", {n_workers} worker{'s' * (n_workers > 1)}" if n_workers else ""
+    with_workers = f", {n_workers} worker{'s' * (n_workers > 1)}"
     for part, about in PROCESSES.items():
         peak = run.peak if part == "parent" else run.peak_child
         what = f"{n_rows:,} rows{with_workers}: peak memory of {about}"
@@ -67,10 +65,10 @@ def _write_table(n_rows: int, path: Path) -> Path:
     return path
 
 
-def _predict(table: Path, folder: Path, n_workers: int | None, seconds: float) -> Run:
+def _predict(table: Path, folder: Path, n_workers: int, seconds: float) -> Run:
     columns = ["--text-column", "text", "--treatment-column", "treatment", "--outcome-column", "outcome"]
-    options = ["--workers", n_workers] if n_workers else []
     output = folder / "table.out.jsonl"
-    run = run_command([IMR, "predict", table, "-o", output, *columns, *options], watch=True, seconds=seconds)
+    command = [IMR, "predict", table, "-o", output, "--workers", n_workers, *columns]
+    run = run_command(command, watch=True, seconds=seconds)
     output.unlink(missing_ok=True)
     return run

@@ -1,6 +1,5 @@
 """Rationales a second through the language pipeline and the model; items a second from letters to JSON Lines."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
     from imr_rationale.learning.corpus import AnnotatedLetter
 
-__all__ = ["knows_workers", "measure_end_to_end", "measure_pipeline", "write_folder"]
+__all__ = ["measure_end_to_end", "measure_pipeline", "write_folder"]
 
 RATIONALES, ITEMS = "rationales/s", "items/s"
 #: what the issue asks for: of the bare tokenizer's rate, and of one core with two
@@ -95,17 +94,15 @@ def measure_end_to_end(sizes: Sizes, folder: Path) -> Iterator[Figure]:
     files, single = write_folder(letters, folder / "letters"), write_folder(letters[:1], folder / "one")
     texts = [item.rationale for letter in letters for item in letter.items]
     n_items, n_more = len(texts), len(texts) - len(letters[0].items)
-    workers = knows_workers()
     runs: dict[str, list[Run]] = {"one": [], "start": [], "two": [], "start_two": []}
     floors: dict[str, list[float]] = {"cold": [], "warm": []}
     for _ in range(sizes.n_rounds):
         for name, rate in _run_tokenizer(texts).items():
             floors[name].append(rate)
-        runs["one"].append(predict_folder(files, folder, 1 if workers else None, n_cores=1))
-        runs["start"].append(predict_folder(single, folder, 1 if workers else None, n_cores=1))
-        if workers:
-            runs["two"].append(predict_folder(files, folder, 2))
-            runs["start_two"].append(predict_folder(single, folder, 2))
+        runs["one"].append(predict_folder(files, folder, 1, n_cores=1))
+        runs["start"].append(predict_folder(single, folder, 1, n_cores=1))
+        runs["two"].append(predict_folder(files, folder, 2))
+        runs["start_two"].append(predict_folder(single, folder, 2))
     for name, about in (("cold", "empty vocabulary"), ("warm", "same texts again")):
         what = f"bare blank tokenizer, {about}"
         yield Figure(f"end.tokenizer_{name}", what, **summarize(floors[name]), unit=RATIONALES, clock=CPU, size=n_items)
@@ -113,12 +110,11 @@ def measure_end_to_end(sizes: Sizes, folder: Path) -> Iterator[Figure]:
     yield from _report_one([n_items / run.cpu for run in runs["one"]], "with process start", n_items)
     yield from _report_one([n_more / (run.cpu - start) for run in runs["one"]], "without process start", n_items)
     yield from _report_two(runs, n_items, n_more)
-    if runs["two"]:
-        rates = [n_items / run.cpu for run in runs["two"]]
-        what = "letters -> JSON Lines, two workers, with process start"
-        yield Figure(
-            "end.two_workers_cpu", what, **summarize(rates), unit=ITEMS, clock=CPU, size=n_items, beside="end.one_core"
-        )
+    rates = [n_items / run.cpu for run in runs["two"]]
+    what = "letters -> JSON Lines, two workers, with process start"
+    yield Figure(
+        "end.two_workers_cpu", what, **summarize(rates), unit=ITEMS, clock=CPU, size=n_items, beside="end.one_core"
+    )
 
 
 def _run_tokenizer(texts: Sequence[str]) -> dict[str, float]:
@@ -149,12 +145,8 @@ def _report_two(runs: Mapping[str, Sequence[Run]], n_items: int, n_more: int) ->
         yield Figure(name, f"letters -> JSON Lines, one core, {about}", **summarize(rates), **options)
         what = f"letters -> JSON Lines, two workers, {about}"
         against = {"beside": name, "target": Target(TWO_CORES) if suffix else None}
-        if runs["two"]:
-            rates = _rate_by_wall(runs["two"], runs["start_two"] if suffix else (), n_more if suffix else n_items)
-            yield Figure(f"end.two_workers{suffix}", what, **summarize(rates), **options, **against)
-        else:
-            note = "not available: `imr predict` has no --workers"
-            yield Figure(f"end.two_workers{suffix}", what, math.nan, note=note, **options, **against)
+        rates = _rate_by_wall(runs["two"], runs["start_two"] if suffix else (), n_more if suffix else n_items)
+        yield Figure(f"end.two_workers{suffix}", what, **summarize(rates), **options, **against)
 
 
 def _rate_by_wall(runs: Sequence[Run], starts: Sequence[Run], n_items: int) -> list[float]:
@@ -173,12 +165,7 @@ def write_folder(letters: Sequence["AnnotatedLetter"], folder: Path) -> Path:
     return folder
 
 
-def knows_workers() -> bool:
-    """Say whether `imr predict` can use more than one process."""
-    return "--workers" in run_command([IMR, "predict", "--help"]).output
-
-
-def predict_folder(files: Path, folder: Path, n_workers: int | None, *, n_cores: int | None = None) -> Run:
+def predict_folder(files: Path, folder: Path, n_workers: int, *, n_cores: int | None = None) -> Run:
     """Run `imr predict` over a folder.
 
     Raises
@@ -186,8 +173,7 @@ def predict_folder(files: Path, folder: Path, n_workers: int | None, *, n_cores:
     RuntimeError
         It failed.
     """
-    options = ["--workers", n_workers] if n_workers else []
-    run = run_command([IMR, "predict", files, "-o", folder / "out.jsonl", *options], n_cores=n_cores)
+    run = run_command([IMR, "predict", files, "-o", folder / "out.jsonl", "--workers", n_workers], n_cores=n_cores)
     if run.code:
         raise RuntimeError(run.error)
     return run

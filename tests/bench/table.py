@@ -16,7 +16,7 @@ from typing import Any
 from bench.figures import Figure, Sizes, judge
 from imr_rationale.tracking.record import read_commit
 
-__all__ = ["describe_machine", "format_table", "make_report", "write_report"]
+__all__ = ["describe_machine", "format_number", "format_table", "make_report", "write_report"]
 
 HEAD = ("what", "measured", "floor or rival", "ratio", "target", "is it?")
 LONGEST_NOTE = 60
@@ -45,19 +45,21 @@ def _make_row(figure: Figure, figures: Mapping[str, Figure]) -> tuple[str, ...]:
     ratio, judgement = judge(figure, figures)
     other = figures.get(figure.beside)
     measured = (
-        figure.note if math.isnan(figure.value) else f"{_print(figure.value)} {figure.unit} {figure.clock}".strip()
+        figure.note
+        if math.isnan(figure.value)
+        else f"{format_number(figure.value)} {figure.unit} {figure.clock}".strip()
     )
     return (
         figure.what,
         measured,
-        f"{_print(other.value)} {other.unit}" if other else "",
-        "" if math.isnan(ratio) else f"{_print(ratio)}×",
+        f"{format_number(other.value)} {other.unit}" if other else "",
+        "" if math.isnan(ratio) else f"{format_number(ratio)}×",
         str(figure.target or ""),
         judgement,
     )
 
 
-def _print(value: float) -> str:
+def format_number(value: float) -> str:
     """Give three digits that count."""
     if math.isnan(value):
         return "–"
