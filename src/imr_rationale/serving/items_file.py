@@ -3,7 +3,6 @@
 import json
 import os
 from array import array
-from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +13,7 @@ import numpy.typing as npt
 from imr_rationale.labels import OUTCOMES, REASONS
 from imr_rationale.serving.readers import ParsedItem, PredictedItem
 
-__all__ = ["NO_PREDICTION", "NO_REASON", "ItemsFile", "Predictions", "make_key"]
+__all__ = ["NO_PREDICTION", "NO_REASON", "ItemsFile", "Predictions", "count_reasons", "make_key"]
 
 #: what stands for the primary reason of an item that states none, and of one that was not predicted
 NO_REASON, NO_PREDICTION = -1, -2
@@ -139,8 +138,13 @@ class Predictions:
             primaries[known] = np.frombuffer(self._primaries, dtype=np.int8)[at[known]]
         return masks, primaries
 
+    def count_stray(self, places: Words64) -> int:
+        """Count the predictions that stand at none of these places; without those of items that have no rationale."""
+        return int(len(self) - np.isin(np.frombuffer(self._places, dtype=np.uint64), places).sum())
 
-def list_reasons(masks: Words64) -> "Sequence[tuple[str, int]]":
-    """Count the reasons in masks; those that are there, in the order of `REASONS`."""
+
+def count_reasons(masks: Words64) -> dict[str, int]:
+    """Count the items that show each reason, the most frequent first; without those that none shows."""
     counts = ((masks[:, None] >> np.arange(len(REASONS), dtype=np.uint64)) & np.uint64(1)).sum(axis=0)
-    return [(label, int(count)) for label, count in zip(REASONS, counts, strict=True) if count]
+    found = {label: int(count) for label, count in zip(REASONS, counts, strict=True) if count}
+    return dict(sorted(found.items(), key=lambda pair: -pair[1]))
