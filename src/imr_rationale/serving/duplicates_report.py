@@ -29,6 +29,8 @@ __all__ = [
 N_LISTED = 20
 #: longest example, in characters
 MAX_EXAMPLE = 4_000
+#: words that are shown before and after a difference
+EDGE = 15
 #: groups of up to so many items are counted together
 BOUNDS = (1, 2, 4, 9, 19, 49, 99, 999)
 #: from so many items, or letters, on a text is boilerplate by any standard
@@ -187,15 +189,15 @@ def format_duplicates(report: DuplicatesReport) -> Iterator[str]:
         f"{percent(report.in_large_groups)} in groups of ten or more"
     )
     yield (
-        f"outcomes     {report.opposite.n_groups:,} groups hold Upheld and Overturned, "
-        f"{report.opposite_same_text.n_groups:,} of them under one text"
+        f"opposite     both outcomes in {report.opposite.n_groups:,} of the groups, "
+        f"under one text in {report.opposite_same_text.n_groups:,}"
     )
     if report.n_predicted is None:
-        yield "reasons      not compared: --predictions names what imr predict wrote for the same letters"
+        yield "differing    reasons were not compared: --predictions names what imr predict wrote for the same letters"
         return
     yield (
-        f"reasons      {report.differing.n_groups:,} groups hold differing reasons, "
-        f"{report.differing_primary.n_groups:,} differing primary ones"
+        f"differing    reasons in {report.differing.n_groups:,} of the groups, "
+        f"the primary reason in {report.differing_primary.n_groups:,}"
     )
     if report.n_predicted < report.n_items or report.n_stray:
         missing = report.n_items - report.n_predicted
@@ -252,6 +254,8 @@ def _render_page(report: DuplicatesReport) -> str:
 def mark_differences(text: str, other: str) -> tuple[list[tuple[str, bool]], list[tuple[str, bool]]]:
     """Split two texts into runs of words, and tell of each whether the other text lacks it.
 
+    Of a long run that both have its beginning and its end are given.
+
     Examples
     --------
     >>> mark_differences("it is not necessary", "it is necessary")
@@ -263,8 +267,15 @@ def mark_differences(text: str, other: str) -> tuple[list[tuple[str, bool]], lis
     for kind, a, b, c, d in SequenceMatcher(None, words, others, autojunk=False).get_opcodes():
         for side, run in ((left, words[a:b]), (right, others[c:d])):
             if run:
-                _append(side, " ".join(run), kind != "equal")
+                _append(side, _elide(run) if kind == "equal" else " ".join(run), kind != "equal")
     return left, right
+
+
+def _elide(run: Sequence[str]) -> str:
+    hidden = len(run) - 2 * EDGE
+    if hidden < EDGE:
+        return " ".join(run)
+    return " ".join([*run[:EDGE], f"[… {hidden} words alike …]", *run[-EDGE:]])
 
 
 def _append(runs: list[tuple[str, bool]], text: str, differs: bool) -> None:
