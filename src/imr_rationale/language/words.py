@@ -18,6 +18,7 @@ __all__ = [
     "Words",
     "lower_text",
     "normalize_text",
+    "prefix",
     "read_lowered",
     "read_text",
     "read_words",
@@ -71,8 +72,7 @@ def split_words(lowered: str) -> Words:
     """Split a text in lower case into its normalised words."""
     parts = WORD_RE.split(lowered)
     edges = list(accumulate(map(len, parts)))
-    words = [word if word >= "a" or word in MARKS else _read_number(word) for word in parts[1::2]]
-    return Words(edges[:-1:2], edges[1::2], words)
+    return Words(edges[:-1:2], edges[1::2], list(map(_normalize_word, parts[1::2])))
 
 
 #: words of one sign
@@ -85,8 +85,24 @@ def take_words(words: Words, start: int, end: int) -> Words:
     return Words(words.starts[part], words.ends[part], words.words[part])
 
 
-def _read_number(word: str) -> str:
+@lru_cache(maxsize=WORDS_KEPT)
+def _normalize_word(word: str) -> str:
+    """Write dates and numbers by their names; equal words are one object, however many texts hold them."""
+    if word >= "a" or word in MARKS:
+        return word
     return "<date>" if DATE_RE.fullmatch(word) else "<num>"
+
+
+@lru_cache(maxsize=WORDS_KEPT)
+def prefix(name: str, word: str) -> str:
+    """Say of a word where it stood; equal ones are one object.
+
+    Examples
+    --------
+    >>> prefix("prev", "turn")
+    'prev:turn'
+    """
+    return f"{name}:{word}"
 
 
 @Language.component("imr_words")

@@ -27,6 +27,7 @@ from imr_rationale.language.sentences import find_sentence_starts, list_sentence
 from imr_rationale.language.words import (
     Words,
     lower_text,
+    prefix,
     read_text,
     read_words,
     split_plain,
@@ -145,7 +146,7 @@ def _make_verdict_words(doc: Doc) -> tuple[str, ...]:
     text = read_text(doc)
     spans = [span for span in doc.spans["verdict"] if span.label_ == DECIDES] or doc.spans["verdict"]
     clauses = [split_words(lower_text(text[span.start_char : span.end_char])).words for span in spans]
-    last = [f"last:{word}" for word in clauses[-1]] if clauses else []
+    last = [prefix("last", word) for word in clauses[-1]] if clauses else []
     return (*(word for clause in clauses for word in (";", *clause)), *last)[1:]
 
 
@@ -165,7 +166,7 @@ def _make_reasoning_words(text: str, rules: Sequence[str]) -> tuple[str, ...]:
 def _make_forecast_words(item: ItemText) -> tuple[str, ...]:
     """Mark where each word stood: the same word means another thing in the treatment and in the summary."""
     parts = {"t": item.treatment, "g": item.claims_administrator_guideline}
-    marked = (f"{key}:{word}" for key, text in parts.items() for word in split_words((text or "").lower()).words)
+    marked = (prefix(key, word) for key, text in parts.items() for word in split_words((text or "").lower()).words)
     return (*marked, *split_words((item.summary or "").lower()).words)
 
 
@@ -257,7 +258,7 @@ def _mark_sentences(doc: Doc, sentences: Iterable[tuple[int, int, Sequence[str]]
             *["list"] * bool(LIST_RE.match(text, start, end)),
             *["inside_quotation"] * (bisect_left(quotes, start) % 2),
             *_read_verdict_marks(text, start, end, verdicts.take(start, end)),
-            *[f"cue:{label}" for _, label in cues.take(start, end)],
+            *[prefix("cue", label) for _, label in cues.take(start, end)],
         ]
         for start, end, marks in sentences
         if start < end
@@ -312,14 +313,14 @@ def _add_context(
 def _mark_neighbours(own: Sequence[Sequence[str]], i: int) -> tuple[str, ...]:
     previous = own[i - 1] if i else ["none"]
     following = own[i + 1] if i + 1 < len(own) else ["none"]
-    return (*[f"prev:{mark}" for mark in previous], *[f"next:{mark}" for mark in following])
+    return (*[prefix("prev", mark) for mark in previous], *[prefix("next", mark) for mark in following])
 
 
 def _mark_requests(requested: Sequence[str], own: Sequence[str]) -> tuple[str, ...]:
     cues = [mark for mark in own if mark.startswith("cue:")]
     return (
-        *[f"request:{kind}" for kind in requested],
-        *[f"request:{kind}&{cue}" for kind in requested for cue in cues],
+        *[prefix("request", kind) for kind in requested],
+        *[prefix("request", f"{kind}&{cue}") for kind in requested for cue in cues],
     )
 
 
