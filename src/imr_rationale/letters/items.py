@@ -6,7 +6,15 @@ from dataclasses import replace
 
 from imr_rationale.letters.citation import read_basis
 from imr_rationale.letters.headings import Layout
-from imr_rationale.letters.item_headings import NUMBER_RE, Heading, find_body, find_headings, match_field, read_heading
+from imr_rationale.letters.item_headings import (
+    NUMBER_RE,
+    Heading,
+    find_body,
+    find_headings,
+    find_marks,
+    match_field,
+    read_heading,
+)
 from imr_rationale.letters.lines import Line, join_lines, join_paragraphs
 from imr_rationale.letters.modified import read_modified
 from imr_rationale.letters.request import read_request
@@ -40,18 +48,19 @@ def parse_section(text: str, lines: Lines, layout: Layout) -> Iterator[tuple[Ite
     number : int or None
         As printed.
     """
-    first = find_body(lines, layout)
-    marks = {i: field for i in range(first, len(lines)) if (field := match_field(lines, i, layout))}
+    labels = find_marks(lines, layout)
+    first = find_body(lines, next(iter(labels), len(lines)), layout)
+    marks = {i: field for i, field in labels.items() if i >= first}
     headings = list(find_headings(lines, first, marks, layout))
     edges = [*(start for start, _ in headings[1:]), len(lines)]
     for number, ((start, end), stop) in enumerate(zip(headings, edges, strict=False), start=1):
         title, body = lines[start:end], lines[end:stop]
         heading = _drop_number(read_heading(join_lines(title), layout), number)
-        fields = _split_fields(body, layout)
+        fields = _split_fields(body, {i - end: marks[i] for i in range(end, stop) if i in marks}, layout)
         values = {name: _read_field(fields.get(name, ()), layout) for name in layout.item_fields}
         label = layout.item_fields["rationale"]
         span = _find_rationale_span(text, fields["rationale"], label) if values["rationale"] else None
-        item = make_item(number, heading, _split_guidelines(values), span, find_span((*title, *body)))
+        item = make_item(number, heading, _split_guidelines(values), span, find_span(lines[start:stop]))
         yield replace(item, warnings=tuple(warn_missing(item))), heading.number
 
 
@@ -103,14 +112,15 @@ def warn_missing(item: Item, *, absent: Sequence[str] = ()) -> Iterator[str]:
         yield f"item {item.number}: parts of the modified request not read"
 
 
-def _split_fields(body: Lines, layout: Layout) -> dict[str, Lines]:
+def _split_fields(body: Lines, marks: Mapping[int, str], layout: Layout) -> dict[str, Lines]:
     """Give each labelled field its lines, label included.
 
     Where labels are sentences, those after the beginning of the rationale belong to it.
     """
     starts: dict[str, int] = {}
-    for i in range(len(body)):
-        field = match_field(body, i, layout)
+    for i, mark in marks.items():
+        # a label on the item's last line does not wrap into the next item
+        field = mark if i + 1 < len(body) else match_field(body, i, layout)
         if field and not (layout.numbered and (field in starts or "rationale" in starts)):
             starts[field] = i
     edges = [*list(starts.values())[1:], len(body)]
