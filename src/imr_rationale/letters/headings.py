@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 
-__all__ = ["LAYOUTS", "NOT_NECESSARY", "UNKNOWN", "Layout", "join_patterns", "make_label_pattern", "make_section_pattern"]
+__all__ = [
+    "LAYOUTS",
+    "NOT_NECESSARY",
+    "UNKNOWN",
+    "Layout",
+    "join_patterns",
+    "make_label_pattern",
+    "make_section_pattern",
+]
 
 # "(?P<decision>" in the source of a pattern
 GROUP_RE = re.compile(r"\(\?P<\w{1,40}>")
@@ -231,7 +239,9 @@ def join_patterns(patterns: Iterable[re.Pattern[str]]) -> str:
 @cache
 def make_section_pattern() -> re.Pattern[str]:
     """Make the pattern of what every section's heading begins with, in any layout: most lines are none."""
-    return re.compile(join_patterns(pattern for layout in LAYOUTS for pattern in layout.sections.values()), re.IGNORECASE)
+    return re.compile(
+        join_patterns(pattern for layout in LAYOUTS for pattern in layout.sections.values()), re.IGNORECASE
+    )
 
 
 @cache

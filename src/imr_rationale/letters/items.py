@@ -61,7 +61,8 @@ def parse_section(text: str, lines: Lines, layout: Layout) -> Iterator[tuple[Ite
         label = layout.item_fields["rationale"]
         span = _find_rationale_span(text, fields["rationale"], label) if values["rationale"] else None
         item = make_item(number, heading, _split_guidelines(values), span, find_span(lines[start:stop]))
-        yield replace(item, warnings=tuple(warn_missing(item))), heading.number
+        warnings = tuple(warn_missing(item))
+        yield replace(item, warnings=warnings) if warnings else item, heading.number
 
 
 def _drop_number(heading: Heading, number: int) -> Heading:
@@ -146,22 +147,30 @@ def _split_guidelines(values: Mapping[str, str | None]) -> Mapping[str, str | No
 
 def find_span(lines: Lines) -> tuple[int, int]:
     """Give the first and the last character that `lines` print."""
-    printed = [line for line in lines if line.text]
-    return printed[0].start_char, printed[-1].end_char
+    first = next(line for line in lines if line.text)
+    last = next(line for line in reversed(lines) if line.text)
+    return first.start_char, last.end_char
 
 
 def _find_rationale_span(text: str, lines: Lines, label: re.Pattern[str]) -> tuple[int, int]:
     """Find the rationale as printed: after the label, which may wrap and hold markup."""
     start, end = find_span(lines)
     match = label.match(join_lines(lines))
-    n_letters = sum(char.isalnum() for char in match.group()) if match else 0
+    printed = match.group() if match else ""
+    start = start + len(printed) if text.startswith(printed, start) else _skip_letters(text, printed, start, end)
+    while start < end and ((markup := MARKUP_RE.match(text, start)) or text[start].isspace() or text[start] in ":*"):
+        start = markup.end() if markup else start + 1
+    # a page's header may stand between the label and the text
+    return max(start, next((line.start_char for line in lines if line.end_char > start), start)), end
+
+
+def _skip_letters(text: str, label: str, start: int, end: int) -> int:
+    """Give the offset behind the letters of a label that wraps, or holds markup, where it is printed."""
+    n_letters = sum(char.isalnum() for char in label)
     while n_letters and start < end:
         if markup := MARKUP_RE.match(text, start):
             start = markup.end()
             continue
         n_letters -= text[start].isalnum()
         start += 1
-    while start < end and ((markup := MARKUP_RE.match(text, start)) or text[start].isspace() or text[start] in ":*"):
-        start = markup.end() if markup else start + 1
-    # a page's header may stand between the label and the text
-    return max(start, next((line.start_char for line in lines if line.end_char > start), start)), end
+    return start

@@ -25,7 +25,16 @@ from imr_rationale.letters.headings import LAYOUTS, UNKNOWN, Layout, make_sectio
 from imr_rationale.letters.issues import parse_issues
 from imr_rationale.letters.items import parse_section
 from imr_rationale.letters.limits import MAX_FIELD, MAX_ITEMS
-from imr_rationale.letters.lines import Line, count_lines, join_paragraphs, list_forms, make_lines, may_wrap
+from imr_rationale.letters.lines import (
+    HEADING_LINES,
+    Line,
+    count_lines,
+    join_lines,
+    join_paragraphs,
+    list_forms,
+    make_lines,
+    may_wrap,
+)
 from imr_rationale.letters.pages import drop_page_lines
 from imr_rationale.letters.request import read_request
 from imr_rationale.letters.sandbox import read_document
@@ -84,11 +93,11 @@ def parse_letter(text: str) -> Letter:
         )
     letter = _read_fields(text, sections, items, layout)
     _check_size(letter)
-    warnings = list(_warn_missing(letter, layout))
+    warnings = tuple(_warn_missing(letter, layout))
     if not known:
-        warnings.append(f"layout not known: read as {layout.name} as far as its headings are known")
-        letter = replace(letter, layout=UNKNOWN)
-    return replace(letter, warnings=tuple(warnings))
+        unknown = f"layout not known: read as {layout.name} as far as its headings are known"
+        return replace(letter, layout=UNKNOWN, warnings=(*warnings, unknown))
+    return replace(letter, warnings=warnings) if warnings else letter
 
 
 def _check_size(letter: Letter) -> None:
@@ -132,7 +141,7 @@ def parse_document(document: Document) -> Letter:
         letter = None
     if letter is None or (document.kind == ROW and not _is_whole(letter)):
         letter = _make_row_letter(document)
-    return replace(letter, warnings=(*letter.warnings, *document.notes))
+    return replace(letter, warnings=(*letter.warnings, *document.notes)) if document.notes else letter
 
 
 def _is_whole(letter: Letter) -> bool:
@@ -143,9 +152,12 @@ def _is_whole(letter: Letter) -> bool:
 def _find_openings(lines: Sequence[Line]) -> Openings:
     """Find the lines where a section may open, in any layout: few lines have to be looked at for each heading."""
     may_open = make_section_pattern().match
-    forms = ((i, list_forms(lines, i)) for i, line in enumerate(lines) if may_wrap(line.text) or may_open(line.text))
-    # the longest form begins with the others
-    return {i: printed for i, printed in forms if may_open(printed[-1])}
+    return {
+        i: list_forms(lines, i)
+        for i, line in enumerate(lines)
+        # the longest form begins with the others
+        if may_open(line.text) or (may_wrap(line.text) and may_open(join_lines(lines[i : i + HEADING_LINES])))
+    }
 
 
 def _find_layout(lines: Sequence[Line], openings: Openings) -> tuple[Layout | None, Sections]:

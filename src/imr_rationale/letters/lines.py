@@ -10,7 +10,17 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-__all__ = ["Line", "count_lines", "is_bullet", "join_lines", "join_paragraphs", "list_forms", "make_lines", "may_wrap"]
+__all__ = [
+    "HEADING_LINES",
+    "Line",
+    "count_lines",
+    "is_bullet",
+    "join_lines",
+    "join_paragraphs",
+    "list_forms",
+    "make_lines",
+    "may_wrap",
+]
 
 # "**Decision rationale:** The patient …", "<b>Case Number:</b>", "### CLINICAL CASE SUMMARY"
 MARKUP_RE = re.compile(r"</?b>|\*\*|^\s{0,3}#{1,6}\s", re.IGNORECASE)
@@ -53,21 +63,24 @@ def make_lines(text: str, *, cuts: Iterable[int] = ()) -> tuple[Line, ...]:
     """
     edges = sorted({0, len(text), *cuts, *(match.end() for match in PAGE_END_RE.finditer(text))})
     marks = [char for char in MARKUP_CHARS if char in text]
-    return tuple(line for start, end in itertools.pairwise(edges) for line in _cut_lines(text, start, end, marks))
+    lines: list[Line] = []
+    for start, end in itertools.pairwise(edges):
+        lines.extend(_cut_lines(text, start, end, marks))
+    return tuple(lines)
 
 
 def _cut_lines(text: str, start: int, end: int, marks: Sequence[str]) -> Iterator[Line]:
     """Yield the lines of a stretch of `text`, which holds markup only where it holds one of `marks`."""
     # StringIO breaks at "\n" alone and leaves it at the line's end, as str.splitlines does not
     for raw in io.StringIO(text[start:end]):
-        words = raw.split()
-        if words:
+        clean = " ".join(raw.split())
+        if clean:
             stripped = raw.strip()
-            first = start if not raw[0].isspace() else start + len(raw) - len(raw.lstrip())
+            first = start + raw.index(stripped[0])
             if marks and any(mark in raw for mark in marks):
-                words = MARKUP_RE.sub("", raw).split()
+                clean = " ".join(MARKUP_RE.sub("", raw).split())
             hyphenated = stripped[-1] == "-" and HYPHEN_END_RE.search(raw) is not None
-            yield Line(first, first + len(stripped), " ".join(words), hyphenated)
+            yield Line(first, first + len(stripped), clean, hyphenated)
         else:
             yield Line(start, start, "")
         start += len(raw)
