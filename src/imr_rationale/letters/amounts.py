@@ -1,4 +1,8 @@
-"""The words of a treatment -> how many, how often, how long, how strong."""
+"""The words of a treatment -> how many, how often, how long, how strong.
+
+Here and in the modules beside it a treatment's text is in lower case: patterns are twice as fast that need not ignore
+case.
+"""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +24,7 @@ __all__ = [
 
 #: the words before a number or date that say what it is, as in "retrospective date of service: "
 MAX_CUE = 30
-FLAGS = re.IGNORECASE | re.ASCII
+FLAGS = re.ASCII
 
 WORDS = "|".join(sorted((word.replace(" ", "[ -]") for word in NUMBERS), key=len, reverse=True))
 NUMBER = rf"(?:[0-9]{{1,4}}(?:\.[0-9]{{1,2}})?|(?:{WORDS})(?![a-z]))"

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 from imr_rationale.letters.amounts import read_dose, read_duration, read_frequency, read_quantity
 from imr_rationale.letters.category import read_category, read_regions, read_side
+from imr_rationale.letters.folding import lower_ascii
 from imr_rationale.letters.limits import LINES_KEPT
 from imr_rationale.letters.service_dates import read_services, read_timing
 from imr_rationale.records import Request
@@ -69,7 +70,7 @@ def read_request(treatment: str | None) -> Request:
     >>> request.frequency.value, request.duration.value
     (Frequency(low=2.0, high=2.0, per='week'), Duration(low=6.0, high=6.0, unit='weeks'))
     """
-    text = (treatment or "")[:MAX_CHARS]
+    text = lower_ascii((treatment or "")[:MAX_CHARS])
     category = read_category(text)
     kind = category.value if category else None
     frequency, duration = read_frequency(text, kind), read_duration(text, kind)
