@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from imr_rationale.labels import GuidelineBody
-from imr_rationale.letters.folding import fold_case
+from imr_rationale.letters.folding import Phrase, fold_case
 from imr_rationale.letters.guidelines import (
     ADDRESS,
     AFTER,
@@ -40,7 +40,6 @@ from imr_rationale.letters.guidelines import (
     UNMARKED,
     WORD_RE,
     YEAR,
-    Phrase,
 )
 from imr_rationale.letters.limits import LINES_KEPT
 from imr_rationale.records import Basis, Citation, Found
@@ -102,13 +101,11 @@ def read_basis(line: str | None) -> Basis:
 
 
 def _search(phrase: Phrase, text: str) -> re.Match[str] | None:
-    folded = fold_case(text)
-    return phrase.pattern.search(text) if any(word in folded for word in phrase.words) else None
+    return phrase.pattern.search(text) if phrase.may_stand_in(fold_case(text)) else None
 
 
 def _replace(phrase: Phrase, new: str | Callable[[re.Match[str]], str], text: str) -> str:
-    folded = fold_case(text)
-    return phrase.pattern.sub(new, text) if any(word in folded for word in phrase.words) else text
+    return phrase.pattern.sub(new, text) if phrase.may_stand_in(fold_case(text)) else text
 
 
 def _find(phrase: Phrase, line: str, text: str) -> Found[str] | None:

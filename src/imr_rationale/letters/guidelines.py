@@ -3,9 +3,9 @@
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
 
 from imr_rationale.labels import GuidelineBody
+from imr_rationale.letters.folding import Phrase
 
 __all__ = [
     "ADDRESS",
@@ -36,7 +36,6 @@ __all__ = [
     "UNMARKED",
     "WORD_RE",
     "YEAR",
-    "Phrase",
 ]
 
 #: stands for each character of an aside, so that offsets stay
@@ -87,13 +86,6 @@ _REGULATION = (
     rf"(?: ?(?:[-–]|to|and|&) ?{_CODE}){{0,3}}"
 )
 _PAGE = r"\d{1,4}(?:\s?[-–]\s?\d{1,4})?"
-
-
-class Phrase(NamedTuple):
-    """A pattern, and words of which every match holds one: most texts hold none and need not be searched."""
-
-    pattern: re.Pattern[str]
-    words: tuple[str, ...]
 
 
 def _compile(*alternatives: str) -> re.Pattern[str]:
