@@ -23,10 +23,6 @@ from imr_rationale.records import Found
 
 __all__ = ["Word", "read_category", "read_regions", "read_side", "split_words"]
 
-#: (words, kind) of phrases that begin with the same word
-Phrases = tuple[tuple[tuple[str, ...], str], ...]
-#: first word -> (words, kind) of each phrase that begins with it, the longest first
-Index = Mapping[str, Phrases]
 #: the words between two phrases of one noun group, as in "physical therapy lumbar spine initial evaluation"
 MAX_GROUP_GAP = 40
 # "mri", "x", "ray", "500mg"
@@ -54,12 +50,30 @@ class Word(NamedTuple):
     end_char: int
 
 
+class Index(NamedTuple):
+    """Phrases to be looked up by their words: few lengths have to be tried at each word.
+
+    Attributes
+    ----------
+    lengths : mapping of str to tuple of int
+        First word -> how many words the phrases have that begin with it, falling.
+    kinds : mapping of tuple of str to str
+        Words of a phrase -> its kind.
+    """
+
+    lengths: Mapping[str, tuple[int, ...]]
+    kinds: Mapping[tuple[str, ...], str]
+
+
 def _index_phrases(tables: Iterable[Mapping[str, tuple[str, ...]]]) -> Index:
-    index: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+    lengths: dict[str, set[int]] = {}
+    kinds: dict[tuple[str, ...], str] = {}
     for kind, phrase in ((kind, phrase) for table in tables for kind, phrases in table.items() for phrase in phrases):
         words = tuple(_singular(word) for word in phrase.split())
-        index.setdefault(words[0], []).append((words, kind))
-    return {first: tuple(sorted(found, key=lambda pair: -len(pair[0]))) for first, found in index.items()}
+        lengths.setdefault(words[0], set()).add(len(words))
+        # of two tables with one phrase the first counts
+        kinds.setdefault(words, kind)
+    return Index({first: tuple(sorted(found, reverse=True)) for first, found in lengths.items()}, kinds)
 
 
 @cache
@@ -111,18 +125,18 @@ def _scan(
     singulars = tuple(word.singular for word in words)
     i = 0
     while i < len(words):
-        found = _find_phrase(singulars, i, index.get(singulars[i], ()))
-        size, kind = (len(found[0]), found[1]) if found else (1, read_word(singulars[i]))
+        size, kind = _find_phrase(singulars, i, index) or (1, read_word(singulars[i]))
         if kind is not None:
             yield Found(kind, words[i].start_char, words[i + size - 1].end_char)
         i += size
 
 
-def _find_phrase(words: tuple[str, ...], i: int, phrases: Phrases) -> tuple[tuple[str, ...], str] | None:
-    """Give the first of `phrases` that stands at word `i`."""
-    for phrase in phrases:
-        if words[i : i + len(phrase[0])] == phrase[0]:
-            return phrase
+def _find_phrase(words: tuple[str, ...], i: int, index: Index) -> tuple[int, str] | None:
+    """Give length and kind of the longest phrase that stands at word `i`."""
+    for length in index.lengths.get(words[i], ()):
+        phrase = words[i : i + length]
+        if phrase in index.kinds:
+            return len(phrase), index.kinds[phrase]
     return None
 
 
