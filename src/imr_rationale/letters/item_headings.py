@@ -51,14 +51,15 @@ def match_field(lines: Sequence[Line], i: int, layout: Layout) -> str | None:
 
 
 def _match_label(text: str, layout: Layout) -> str | None:
-    if not make_label_pattern(layout).match(text):
-        return None
     return next((field for field, pattern in layout.item_fields.items() if pattern.match(text)), None)
 
 
 def find_marks(lines: Sequence[Line], layout: Layout) -> Mapping[int, str]:
     """Find the lines that a label opens: index of the line -> the field."""
-    return {i: field for i in range(len(lines)) if (field := match_field(lines, i, layout))}
+    may_open = make_label_pattern(layout).match
+    # the label of a short line may wrap
+    found = (i for i, line in enumerate(lines) if may_open(line.text) or 0 < len(line.text) <= LABEL_CHARS)
+    return {i: field for i in found if (field := match_field(lines, i, layout))}
 
 
 def find_body(lines: Sequence[Line], label: int, layout: Layout) -> int:

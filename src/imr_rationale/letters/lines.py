@@ -154,4 +154,7 @@ def list_forms(lines: Sequence[Line], start: int) -> tuple[str, ...]:
 
 def count_lines(forms: Sequence[str], heading: re.Pattern[str]) -> int:
     """Give how many lines a heading takes, of the forms that `list_forms` gives; 0 where it does not stand there."""
-    return next((n for n, form in enumerate(forms, start=1) if heading.match(form)), 0)
+    for n, form in enumerate(forms, start=1):
+        if heading.match(form):
+            return n
+    return 0
