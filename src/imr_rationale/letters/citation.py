@@ -5,7 +5,7 @@ each piece is one citation, and its fields are read from its own words. What sta
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -93,23 +93,16 @@ def read_basis(line: str | None) -> Basis:
     """
     line = (line or "")[:MAX_CHARS]
     text = SPACE_RE.sub(" ", line)
-    outside, none = _find(OUTSIDE, line, text), _find(NONE, line, text)
+    folded = fold_case(text)
+    outside, none = _find(OUTSIDE, line, text, folded), _find(NONE, line, text, folded)
     plain = OUTSIDE.pattern.sub(_blank, text) if outside else text
-    plain = _mask_asides(_replace(NONE, _blank, plain))
+    plain = _mask_asides(NONE.pattern.sub(_blank, plain) if NONE.may_stand_in(fold_case(plain)) else plain)
     pieces = (piece for piece in _cut(plain) if not (none and piece.kinds[-1] in UNMARKED))
     return Basis(tuple(_make_citations(line, plain, pieces)), outside, none)
 
 
-def _search(phrase: Phrase, text: str) -> re.Match[str] | None:
-    return phrase.pattern.search(text) if phrase.may_stand_in(fold_case(text)) else None
-
-
-def _replace(phrase: Phrase, new: str | Callable[[re.Match[str]], str], text: str) -> str:
-    return phrase.pattern.sub(new, text) if phrase.may_stand_in(fold_case(text)) else text
-
-
-def _find(phrase: Phrase, line: str, text: str) -> Found[str] | None:
-    match = _search(phrase, text)
+def _find(phrase: Phrase, line: str, text: str, folded: str) -> Found[str] | None:
+    match = phrase.pattern.search(text) if phrase.may_stand_in(folded) else None
     return match and Found(line[match.start() : match.end()], match.start(), match.end())
 
 
@@ -139,8 +132,8 @@ def _make_citations(line: str, plain: str, pieces: Iterable[_Piece]) -> Iterator
         if start < end:
             text = line[start:end]
             body = _choose_body(piece)
-            title, section = _read_names(text, body)
-            year, pages, regulation = _read_numbers(text)
+            (year, pages, regulation), rest = _read_numbers(text)
+            title, section = _read_names(rest, body)
             yield Citation(body, title, section, year, pages, regulation, start, end, text)
 
 
@@ -234,21 +227,25 @@ def _choose_body(piece: _Piece) -> GuidelineBody:
     return next((body for kind, body in BODIES.items() if kind in piece.kinds), "other")
 
 
-def _read_numbers(text: str) -> tuple[int | None, str | None, str | None]:
-    """Year, pages and regulation."""
-    text = _replace(ADDRESS, " ", text)
-    if regulation := _search(REGULATION, text):
-        text = REGULATION.pattern.sub(" ", text)
-    if pages := _search(PAGES, text):
-        text = PAGES.pattern.sub(" ", text)
-    year = _search(YEAR, text)
-    return year and int(year["value"]), pages and pages["value"], regulation and regulation.group()
+def _read_numbers(text: str) -> tuple[tuple[int | None, str | None, str | None], str]:
+    """Year, pages and regulation; and the text without address, pages and regulation."""
+    text, _ = _take_out(ADDRESS, text)
+    text, regulation = _take_out(REGULATION, text)
+    text, pages = _take_out(PAGES, text)
+    year = YEAR.search(text)  # numerals have no case
+    return (year and int(year["value"]), pages and pages["value"], regulation and regulation.group()), text
+
+
+def _take_out(phrase: Phrase, text: str) -> tuple[str, re.Match[str] | None]:
+    """Give a text with a space for each match of a phrase, and the first match."""
+    match = phrase.pattern.search(text) if phrase.may_stand_in(fold_case(text)) else None
+    return (phrase.pattern.sub(" ", text) if match else text), match
 
 
 def _read_names(text: str, body: GuidelineBody) -> tuple[str | None, str | None]:
     """Title and section: what is left when numbers and publishers are gone."""
     for phrase in NOISE:
-        text = _replace(phrase, " ", text)
+        text, _ = _take_out(phrase, text)
     text = _tidy(text)
     if label := SECTION_RE.search(text):
         title, section = CHAPTER_WORD_RE.sub("", _tidy(text[: label.start()])), text[label.end() :]

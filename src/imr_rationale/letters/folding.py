@@ -48,5 +48,5 @@ class Phrase(NamedTuple):
         return False
 
     def search(self, folded: str) -> re.Match[str] | None:
-        """Search a text that is in lower case itself."""
+        """Search a text that is in lower case itself, or whose case does not count."""
         return self.pattern.search(folded) if self.may_stand_in(folded) else None

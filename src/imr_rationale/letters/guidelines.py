@@ -200,9 +200,6 @@ YEAR = Phrase(
 SECTION_RE = _compile(r"\bSections?(?:\(s\))? ?:")
 # "(21st Annual Edition)", "3rd ed.", "(updated 11/23/16)", "(Online Version)", "(ACOEM Guidelines, Chapter 12)"
 NOISE = (
-    ADDRESS,
-    REGULATION,
-    PAGES,
     Phrase(
         _compile(
             rf"\(?{_EDITION}\)?",
