@@ -186,7 +186,7 @@ PAGES = Phrase(
         rf"\b(?:pages?|pgs?|pp?)\b(?:\(s\))?[.:]{{0,2}}\s?"
         rf"(?P<value>{_PAGE}(?:(?:,|,? and|,? &)\s?(?!{_YEAR}){_PAGE}\b){{0,40}}(?: of \d{{1,4}})?)"
     ),
-    ("page", "pg", "p.", "p:", "p ", "pp", "p("),
+    ("p",),
 )
 # "2004", "(2004)", "(May 2009)", "(August 1, 2016)"; not the year of "11/23/2016"
 YEAR = Phrase(
