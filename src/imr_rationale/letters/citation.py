@@ -132,9 +132,15 @@ def _make_citations(line: str, plain: str, pieces: Iterable[_Piece]) -> Iterator
         if start < end:
             text = line[start:end]
             body = _choose_body(piece)
-            (year, pages, regulation), rest = _read_numbers(text)
-            title, section = _read_names(rest, body)
+            title, section, year, pages, regulation = _read_parts(text, body)
             yield Citation(body, title, section, year, pages, regulation, start, end, text)
+
+
+@lru_cache(maxsize=LINES_KEPT)
+def _read_parts(text: str, body: GuidelineBody) -> tuple[str | None, str | None, int | None, str | None, str | None]:
+    """Read the title, section, year, pages and regulation of a citation; the same few are cited over and over."""
+    (year, pages, regulation), rest = _read_numbers(text)
+    return *_read_names(rest, body), year, pages, regulation
 
 
 def _cut(plain: str) -> list[_Piece]:

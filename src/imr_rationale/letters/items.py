@@ -130,9 +130,8 @@ def _split_fields(body: Lines, marks: Mapping[int, str], layout: Layout) -> dict
 
 def _read_field(lines: Lines, layout: Layout) -> str | None:
     text = join_paragraphs(lines)
-    patterns = layout.item_fields.values()
-    pattern = next((pattern for pattern in patterns if pattern.match(text)), None)
-    return None if pattern is None else pattern.sub("", text, count=1).strip() or None
+    label = next((match for pattern in layout.item_fields.values() if (match := pattern.match(text))), None)
+    return None if label is None else text[label.end() :].strip() or None
 
 
 def _split_guidelines(values: Mapping[str, str | None]) -> Mapping[str, str | None]:

@@ -73,9 +73,11 @@ def _cut_lines(text: str, start: int, end: int, marks: Sequence[str]) -> Iterato
     """Yield the lines of a stretch of `text`, which holds markup only where it holds one of `marks`."""
     # StringIO breaks at "\n" alone and leaves it at the line's end, as str.splitlines does not
     for raw in io.StringIO(text[start:end]):
-        clean = " ".join(raw.split())
-        if clean:
-            stripped = raw.strip()
+        stripped = raw.strip()
+        if stripped:
+            # of white space only a space is printable: most lines hold no other, and none twice
+            plain = stripped.isprintable() and "  " not in stripped
+            clean = stripped if plain else " ".join(stripped.split())
             first = start + raw.index(stripped[0])
             if marks and any(mark in raw for mark in marks):
                 clean = " ".join(MARKUP_RE.sub("", raw).split())
