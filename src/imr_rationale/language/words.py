@@ -10,13 +10,13 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from imr_rationale.language.lexicon import WORDS_KEPT
+from imr_rationale.letters.folding import fold_case
 
 if TYPE_CHECKING:
     import Stemmer
 
 __all__ = [
     "Words",
-    "lower_text",
     "normalize_text",
     "prefix",
     "read_lowered",
@@ -52,20 +52,6 @@ class Words(NamedTuple):
     starts: list[int]
     ends: list[int]
     words: list[str]
-
-
-def lower_text(text: str) -> str:
-    """Lower the case without moving any offset.
-
-    Examples
-    --------
-    >>> lower_text("The İ of İzmir"), len("The İ of İzmir")
-    ('the İ of İzmir', 14)
-    """
-    lowered = text.lower()
-    if len(lowered) == len(text):
-        return lowered
-    return "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
 
 
 def split_words(lowered: str) -> Words:
@@ -110,7 +96,7 @@ def set_words(doc: Doc) -> Doc:
     """Keep the text of `doc`, the same in lower case, and its words."""
     # who makes a Doc knows its text; of one that comes without, spaCy puts it together
     text = doc.user_data["text"] = doc.user_data.get("text") or doc.text
-    lowered = doc.user_data["lowered"] = lower_text(text)
+    lowered = doc.user_data["lowered"] = fold_case(text)
     doc.user_data["words"] = split_words(lowered)
     return doc
 
@@ -139,7 +125,7 @@ def normalize_text(text: str) -> str:
     >>> normalize_text("On 11/16/16, #60 tablets were denied.")
     'on <date> <num> tablets were denied'
     """
-    return " ".join(split_words(text.lower()).words)
+    return " ".join(split_words(fold_case(text)).words)
 
 
 @lru_cache(maxsize=WORDS_KEPT)

@@ -26,7 +26,6 @@ from imr_rationale.language.scrub import scrub_verdict
 from imr_rationale.language.sentences import find_sentence_starts, list_sentences
 from imr_rationale.language.words import (
     Words,
-    lower_text,
     prefix,
     read_text,
     read_words,
@@ -35,6 +34,7 @@ from imr_rationale.language.words import (
     stem,
     take_words,
 )
+from imr_rationale.letters.folding import fold_case
 from imr_rationale.letters.header import read_age_and_sex
 from imr_rationale.records import ItemText
 
@@ -145,13 +145,13 @@ def _make_verdict_words(doc: Doc) -> tuple[str, ...]:
     """Give the clauses that decide, the last one twice: once marked as the last; without any, those that support."""
     text = read_text(doc)
     spans = [span for span in doc.spans["verdict"] if span.label_ == DECIDES] or doc.spans["verdict"]
-    clauses = [split_words(lower_text(text[span.start_char : span.end_char])).words for span in spans]
+    clauses = [split_words(fold_case(text[span.start_char : span.end_char])).words for span in spans]
     last = [prefix("last", word) for word in clauses[-1]] if clauses else []
     return (*(word for clause in clauses for word in (";", *clause)), *last)[1:]
 
 
 def _make_reasoning_words(text: str, rules: Sequence[str]) -> tuple[str, ...]:
-    lowered = lower_text(text)
+    lowered = fold_case(text)
     edges = [0, *find_sentence_starts(text), len(text)]
     words = split_words(lowered)
     scopes = find_scopes(lowered, words)
@@ -166,15 +166,15 @@ def _make_reasoning_words(text: str, rules: Sequence[str]) -> tuple[str, ...]:
 def _make_forecast_words(item: ItemText) -> tuple[str, ...]:
     """Mark where each word stood: the same word means another thing in the treatment and in the summary."""
     parts = {"t": item.treatment, "g": item.claims_administrator_guideline}
-    marked = (prefix(key, word) for key, text in parts.items() for word in split_words((text or "").lower()).words)
-    return (*marked, *split_words((item.summary or "").lower()).words)
+    marked = (prefix(key, word) for key, text in parts.items() for word in split_words(fold_case(text or "")).words)
+    return (*marked, *split_words(fold_case(item.summary or "")).words)
 
 
 def _make_metadata_words(item: ItemText) -> tuple[str, ...]:
     age, sex = read_age_and_sex(item.summary or "")
     treatment = item.treatment or ""
     words = [f"age:{age // 10}" if age is not None else "age:unknown", f"sex:{sex}"]
-    words += ["request:quantity"] * ("<num>" in split_words(treatment.lower()).words)
+    words += ["request:quantity"] * ("<num>" in split_words(fold_case(treatment)).words)
     words += ["request:retrospective"] * bool(RETROSPECTIVE_RE.search(treatment))
     bodies = {match.lower() for match in BODY_RE.findall(item.claims_administrator_guideline or "")}
     return (*words, *(f"body:{body}" for body in sorted(bodies or {"other"})))
@@ -193,7 +193,7 @@ def make_rows(doc: Doc, treatment: str | None = None) -> list[SentenceRow]:
     bounds = [(start, end) for start, end in stripped if start < end]
     first = {mark: i for i in reversed(range(len(own))) for mark in own[i]}
     last = {mark: i for i, marks in enumerate(own) for mark in marks}
-    requested = sorted({kind for _, _, kind in find_kinds(split_words(lower_text(treatment or "")).words)})
+    requested = sorted({kind for _, _, kind in find_kinds(split_words(fold_case(treatment or "")).words)})
     return [
         _make_row(
             start,
