@@ -1,9 +1,11 @@
 # make train   set up, train on the embedded corpus, track the run, write the model
 # make test    set up, run the tests
+# make test-cluster    the same for Spark and dask, in an environment of their own; Spark needs Java 17
 PYTHON ?= python3
-BIN := .venv/bin
+VENV := .venv
+BIN = $(VENV)/bin
 
-.PHONY: train test lint fuzz lock readme checksums clean
+.PHONY: train test test-cluster lint bench fuzz lock readme checksums clean
 .DELETE_ON_ERROR:
 
 train: .venv/runtime
@@ -12,10 +14,18 @@ train: .venv/runtime
 test: .venv/dev
 	$(BIN)/python -m pytest
 
+test-cluster: VENV := .venv-cluster
+test-cluster: .venv-cluster/cluster
+	$(BIN)/python -m pytest tests/test_spark.py tests/test_cluster.py
+
 lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# speed and memory against floors, rivals and targets: .bench/bench.json, a table, an MLflow run; BENCH=--help
+bench: .venv/dev
+	PYTHONPATH=tests$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/python -m bench $(BENCH)
 
 # bounded: each target so many seconds
 FUZZ_SECONDS ?= 120
@@ -41,11 +51,11 @@ checksums:
 	cd data && sha256sum corpus/*.txt heldout/*.txt > SHA256SUMS
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-cluster
 
-.venv/bin/python:
+.venv/bin/python .venv-cluster/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(VENV)
 
 # the package is installed without its dependencies: those come from the hashed file alone
 define install
@@ -62,3 +72,7 @@ endef
 	@echo "installing into .venv (a few minutes the first time)"
 	$(call install,requirements-dev.txt)
 	touch .venv/runtime
+
+.venv-cluster/cluster: requirements-cluster.txt pyproject.toml | .venv-cluster/bin/python
+	@echo "installing into .venv-cluster (a few minutes the first time)"
+	$(call install,requirements-cluster.txt)

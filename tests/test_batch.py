@@ -25,6 +25,7 @@ from imr_rationale.letters.limits import Limits
 from imr_rationale.letters.sources import Reject
 from imr_rationale.letters.tables import PRESETS
 from imr_rationale.records import Letter
+from imr_rationale.serving import chunks
 from imr_rationale.serving.batch import Batch, run_batch
 from imr_rationale.serving.deidentify import coarsen_dates, hide_source
 from imr_rationale.serving.journal import Entry, Journal
@@ -184,8 +185,9 @@ def test_neutralise_leaves_no_formula_and_loses_nothing(value: object) -> None:
 STOP_AFTER = """
 import os, signal, sys
 from imr_rationale.cli import main
-from imr_rationale.serving import batch, journal, writers
+from imr_rationale.serving import batch, chunks, journal, outputs, parts, writers
 
+chunks.CHUNK_LETTERS = 1
 place, count, how = sys.argv[1], int(sys.argv[2]), getattr(signal, sys.argv[3])
 seen = 0
 
@@ -205,11 +207,11 @@ def stop(module, name, *, before):
     setattr(module, name, stopping)
 
 stop(*{
-    "before its rows": (batch._Run, "_write"),
+    "before its rows": (outputs.FileOutput, "write"),
     "before the journal": (journal.Journal, "add"),
     "after the journal": (journal.Journal, "add"),
-    "before the output": (batch, "finish_output"),
-    "after the output": (batch, "finish_output"),
+    "before the output": (outputs, "finish_output"),
+    "after the output": (outputs, "finish_output"),
     "before the settings": (journal.Journal, "_start"),
     "before a name": (writers.os, "fsync"),
     "before the report": (batch, "write_report"),
@@ -339,8 +341,10 @@ def cut_off(folder: Path, output: Path) -> None:
             raise KeyboardInterrupt
         return list_items(letters)
 
-    with pytest.raises(KeyboardInterrupt):
-        run_batch(Batch([folder], stop, output, settings={"command": "parse"}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunks, "CHUNK_LETTERS", 1)
+        with pytest.raises(KeyboardInterrupt):
+            run_batch(Batch([folder], stop, output, settings={"command": "parse"}))
 
 
 def test_resume_refuses_other_settings(folder: Path, tmp_path: Path) -> None:
@@ -522,9 +526,9 @@ def make_journal(*errors: str, warnings: tuple[str, ...] = ()) -> Journal:
     journal = Journal(None)
     journal.begin({})
     for i, error in enumerate(errors):
-        journal.add(Entry(i, f"{i}.txt", "text", f"{i}.txt: {error}"), ())
+        journal.add([(Entry(i, f"{i}.txt", "text", f"{i}.txt: {error}"), ())])
     if warnings:
-        journal.add(Entry(len(errors), "read.txt", "text", layout="notice", n_items=1), warnings)
+        journal.add([(Entry(len(errors), "read.txt", "text", layout="notice", n_items=1), warnings)])
     return journal
 
 
@@ -562,7 +566,7 @@ def test_report_counts_each_reject_also_of_one_source() -> None:
     journal = Journal(None)
     journal.begin({})
     for i in range(2):
-        journal.add(Entry(i, "a.txt", "text", "a.txt: no text in it"), ())
+        journal.add([(Entry(i, "a.txt", "text", "a.txt: no text in it"), ())])
     with closing(journal):
         [group] = make_report(journal).rejects
     assert group.n_letters == 2

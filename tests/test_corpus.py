@@ -9,8 +9,8 @@ import pytest
 from conftest import CORPUS, HELDOUT, ROOT
 from imr_rationale.errors import AnnotationError
 from imr_rationale.labels import REASONS
+from imr_rationale.language.words import normalize_text
 from imr_rationale.learning.corpus import AnnotatedLetter, digest_files, read_corpus, read_corpus_file, validate_corpus
-from imr_rationale.learning.features import normalize_text
 from imr_rationale.learning.splits import group_items
 
 GOOD = """=== letter CM99-0000001

@@ -1,5 +1,6 @@
 """What stands behind a label: exact shares of words, the leak check, rule statistics, learning curves."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from imr_rationale import load_model
 from imr_rationale.errors import LabelError
 from imr_rationale.labels import REASONS
 from imr_rationale.language.rules import RULES
+from imr_rationale.language.words import stem
 from imr_rationale.learning.baselines import measure_rules
 from imr_rationale.learning.curve import SHARES, draw_sizes, list_kinds, measure_curve
 from imr_rationale.learning.explain import explain_reason
@@ -64,7 +66,7 @@ def test_explain_reason_refuses_unknown_reasons(tiny_model: RationaleModel) -> N
 def measure(data: TrainingSet, planted: bool) -> dict[str, float]:
     """Check the reasoning texts as they are, or with their verdict clauses put back."""
     features = [
-        replace(item, reasoning_words=f"{item.reasoning_words} {stems(item.verdict_words)}") if planted else item
+        replace(item, reasoning_words=(*item.reasoning_words, *stems(item.verdict_words))) if planted else item
         for item in data.features
     ]
     sentinel = fit_sentinel(data.features, data.overturned)
@@ -73,10 +75,8 @@ def measure(data: TrainingSet, planted: bool) -> dict[str, float]:
     return {name: figure.value for name, figure in found.items()}
 
 
-def stems(words: str) -> str:
-    from imr_rationale.learning.features import stem_words
-
-    return stem_words(" ".join(word for word in words.split() if not word.startswith("last:")))
+def stems(words: Iterable[str]) -> list[str]:
+    return [stem(word) for word in words if not word.startswith("last:")]
 
 
 def test_leak_check_finds_nothing_in_scrubbed_texts(tiny_data: TrainingSet) -> None:

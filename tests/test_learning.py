@@ -3,6 +3,7 @@
 import json
 import pickle
 import zipfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +13,16 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, logit
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from conftest import TINY
 from imr_rationale.errors import AnnotationError, ModelError
 from imr_rationale.labels import OUTCOME_TASKS, REASONS
+from imr_rationale.language.words import lower_text, normalize_text, split_words
 from imr_rationale.learning.baselines import BASELINES
 from imr_rationale.learning.bootstrap import Figure
 from imr_rationale.learning.bundle import MANIFEST, MODEL_FILE, load_bundle, save_bundle
@@ -28,6 +33,7 @@ from imr_rationale.learning.estimators import (
     make_log_odds,
     make_rank_features,
     make_role_context,
+    make_vectorizer,
 )
 from imr_rationale.learning.evaluate import (
     HEADLINES,
@@ -36,7 +42,7 @@ from imr_rationale.learning.evaluate import (
     evaluate_predictions,
     measure_splits,
 )
-from imr_rationale.learning.features import find_words, make_features, normalize_text
+from imr_rationale.learning.features import make_features
 from imr_rationale.learning.fit import (
     choose_thresholds,
     fit_model,
@@ -45,7 +51,9 @@ from imr_rationale.learning.fit import (
     weigh_to_rate,
 )
 from imr_rationale.learning.gold import Annotation, GoldItem, GoldSentence, keep_distinct, read_gold
-from imr_rationale.learning.model import Config, RationaleModel
+from imr_rationale.learning.linear import make_linear
+from imr_rationale.learning.model import ROW_TEXTS, Config, RationaleModel
+from imr_rationale.learning.ngrams import NgramTable, list_ngrams
 from imr_rationale.learning.splits import group_items, group_writers, make_folds
 from imr_rationale.learning.train import TrainingResult, TrainingSet, cross_validate, make_training_set, train_model
 from imr_rationale.records import (
@@ -108,10 +116,12 @@ def test_normalize_text(text: str, expected: str) -> None:
 
 
 @given(st.text(max_size=200))
-def test_find_words_gives_offsets_of_the_normalised_words(text: str) -> None:
-    words = list(find_words(text))
-    assert " ".join(word for _, _, word in words) == normalize_text(text)
-    assert all(word.startswith("<") or text[start:end].lower() == word for start, end, word in words)
+def test_split_words_gives_offsets_of_the_normalised_words(text: str) -> None:
+    lowered = lower_text(text)
+    assert len(lowered) == len(text)
+    words = split_words(lowered)
+    assert " ".join(words.words) == " ".join(normalize_text(lowered).split())
+    assert all(word.startswith("<") or lowered[a:b] == word for a, b, word in zip(*words, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -126,7 +136,7 @@ def test_find_words_gives_offsets_of_the_normalised_words(text: str) -> None:
     ],
 )
 def test_metadata_words(item: ItemText, words: str) -> None:
-    assert next(make_features([item])).metadata_words == words
+    assert next(make_features([item])).metadata_words == tuple(words.split())
 
 
 @pytest.mark.parametrize(
@@ -139,7 +149,7 @@ def test_metadata_words(item: ItemText, words: str) -> None:
 )
 def test_a_sentence_that_only_decides_is_marked(sentence: str, mark: str) -> None:
     (item,) = make_features([ItemText(sentence)])
-    assert mark in item.rows[0].marks.split()
+    assert mark in item.rows[0].marks
 
 
 def test_make_features_rows_index_the_rationale() -> None:
@@ -149,14 +159,76 @@ def test_make_features_rows_index_the_rationale() -> None:
         "There are no red flags.",
         "The scan is not medically necessary.",
     ]
-    assert "cue:indication|absent" in item.rows[0].marks.split()
+    assert "cue:indication|absent" in item.rows[0].marks
     assert item.rules == ("indication|absent",)
-    assert item.metadata_words == "age:unknown sex:None body:other"
+    assert item.metadata_words == ("age:unknown", "sex:None", "body:other")
     assert "necessary" not in item.reasoning_words
-    assert item.verdict_words == (
+    assert " ".join(item.verdict_words) == (
         "the scan is not medically necessary last:the last:scan last:is last:not last:medically last:necessary"
     )
-    assert item.forecast_words == "t:scan a clerk fell"
+    assert item.forecast_words == ("t:scan", "a", "clerk", "fell")
+
+
+# ---------------------------------------------------------------- n-grams
+
+WORDS = st.lists(st.lists(st.sampled_from(["a", "b", "c", "d:e", "f|g"]), max_size=9), min_size=1, max_size=12)
+
+
+def make_reference(texts: Sequence[Sequence[str]], max_n: int) -> TfidfVectorizer:
+    vectorizer = TfidfVectorizer(token_pattern=r"\S+", lowercase=False, ngram_range=(1, max_n), sublinear_tf=True)
+    return vectorizer.fit([" ".join(text) for text in texts])
+
+
+@given(WORDS, st.data())
+def test_list_ngrams_gives_what_scikit_learn_counts(texts: list[list[str]], data: st.DataObject) -> None:
+    groups = np.array([data.draw(st.integers(0, 3)) for _ in texts])
+    terms, idf = list_ngrams(texts, groups, 3, 2)
+    held: dict[str, set[int]] = {}
+    for text, group in zip(texts, groups, strict=True):
+        for n in (1, 2, 3):
+            for i in range(len(text) - n + 1):
+                held.setdefault(" ".join(text[i : i + n]), set()).add(int(group))
+    assert terms == sorted(term for term, found in held.items() if len(found) >= 2)
+    if any(texts):
+        reference = make_reference(texts, 3)
+        expected = [reference.idf_[reference.vocabulary_[term]] for term in terms]
+        np.testing.assert_allclose(idf, np.array(expected, dtype=np.float32), rtol=1e-6)
+
+
+@given(WORDS, WORDS)
+def test_ngram_table_gives_what_scikit_learn_vectorizers_give(seen: list[list[str]], unseen: list[list[str]]) -> None:
+    seen = [*seen, ["a", "b", "c"]]
+    vectorizers = []
+    for max_n in (1, 2, 3):
+        terms, idf = list_ngrams(seen, np.arange(len(seen)), max_n, 1)
+        vectorizers.append(make_vectorizer(terms, (1, max_n)))
+        vectorizers[-1].idf_ = idf
+    texts = [*unseen, ["z"], []]
+    expected = sp.hstack([make_reference(seen, n).transform([" ".join(text) for text in texts]) for n in (1, 2, 3)])
+    found = NgramTable(vectorizers).transform([texts, texts, texts])
+    np.testing.assert_allclose(found.toarray(), expected.toarray(), atol=1e-6)
+    assert found.has_sorted_indices
+
+
+def test_ngram_table_of_no_rows(tiny_model: RationaleModel) -> None:
+    table = tiny_model.rows_table
+    assert table.transform([[] for _ in ROW_TEXTS]).shape == (0, table.n_features)
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("scaled", [False, True], ids=["plain", "behind a scaler"])
+def test_make_linear_gives_the_log_odds_of_scikit_learn(n_classes: int, scaled: bool) -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(3, 2, (60, 5)), rng.integers(n_classes, size=60)
+    fitted = make_pipeline(StandardScaler(), LogisticRegression()) if scaled else LogisticRegression()
+    expected = fitted.fit(X, y).decision_function(X)
+    np.testing.assert_allclose(np.squeeze(make_linear(fitted)(X)), expected, atol=1e-9)
+
+
+def test_predictions_do_not_depend_on_their_company(tiny_model: RationaleModel, tiny_data: TrainingSet) -> None:
+    texts = [*tiny_data.texts[:30], ItemText(""), ItemText("  \n"), ItemText("No."), *tiny_data.texts[30:40]]
+    assert tiny_model.predict(texts) == [tiny_model.predict([text])[0] for text in texts]
+    assert tiny_model.predict([]) == []
 
 
 # ---------------------------------------------------------------- estimators

@@ -121,7 +121,7 @@ def test_readme_commands_exist() -> None:
 
 
 def test_requirements_are_hashed_and_name_no_address() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in ("requirements.txt", "requirements-dev.txt", "requirements-cluster.txt"):
         text = (ROOT / name).read_text()
         assert "://" not in text
         for block in re.split(r"\n(?=[a-z])", text.split("\n", 2)[2]):

@@ -6,7 +6,7 @@ if TYPE_CHECKING:
     from imr_rationale.errors import ImrError
     from imr_rationale.letters.layout import parse_letter
     from imr_rationale.records import Item, Letter, Prediction
-    from imr_rationale.serving.predict import load_model, predict, predict_letter
+    from imr_rationale.serving.predict import load_model, predict, predict_letter, predict_letters
 
 __all__ = [
     "ImrError",
@@ -17,6 +17,7 @@ __all__ = [
     "parse_letter",
     "predict",
     "predict_letter",
+    "predict_letters",
 ]
 
 _HOMES = {
@@ -28,6 +29,7 @@ _HOMES = {
     "parse_letter": "letters.layout",
     "predict": "serving.predict",
     "predict_letter": "serving.predict",
+    "predict_letters": "serving.predict",
 }
 
 

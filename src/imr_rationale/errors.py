@@ -2,6 +2,7 @@
 
 __all__ = [
     "AnnotationError",
+    "EngineError",
     "ImrError",
     "LabelError",
     "LetterParseError",
@@ -37,3 +38,7 @@ class ModelError(ImrError):
 
 class TrackingError(ImrError):
     """The tracking store cannot be reached or refuses a request."""
+
+
+class EngineError(ImrError):
+    """The engine that distributes the work is not installed, cannot be reached, or gave up."""

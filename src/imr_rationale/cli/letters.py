@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from imr_rationale.cli.options import MODEL, OUTPUT, TRACKING, one_line_errors, say, show_progress
+from imr_rationale.cli.options import MODEL, OUTPUT, TRACKING, FilesBar, one_line_errors, read_workers, say
 from imr_rationale.letters.limits import Limits
 from imr_rationale.letters.tables import PRESETS, Columns
 
 if TYPE_CHECKING:
-    from imr_rationale.records import Letter
     from imr_rationale.serving.batch import Batch
+    from imr_rationale.serving.chunks import RowMaker
+    from imr_rationale.serving.fields import Fields
     from imr_rationale.serving.report import BatchReport
-    from imr_rationale.serving.rows import Row
 
 __all__ = ["COMMANDS"]
 
@@ -29,7 +29,9 @@ MEGABYTE = 1_000_000
 USUAL = Limits()
 ABOUT = """PATHS are files (.txt .md .html .pdf .docx), a .zip of them, folders, or - for standard input; with the name
     of a text column also tables (.csv .xlsx .parquet .jsonl). The output's ending says its kind: .jsonl, .csv or
-    .parquet."""
+    .parquet; a name that ends in / is a folder of Parquet parts."""
+#: what may read: this machine, or a cluster
+LOCAL, DASK, SPARK = "local", "dask", "spark"
 
 
 def _limit(name: str, kind: "click.ParamType[float]", usual: float, about: str, metavar: str | None = None) -> Any:
@@ -37,11 +39,37 @@ def _limit(name: str, kind: "click.ParamType[float]", usual: float, about: str, 
     return click.option(name, type=kind, default=usual, metavar=metavar, help=f"{about} [default: {usual:,.0f}]")
 
 
-def reading(command: Callable[..., None]) -> Callable[..., None]:
+def reading(*engines: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of reading many letters."""
     options = (
         click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True)),
         OUTPUT,
+        click.option(
+            "--part-letters",
+            type=click.IntRange(1),
+            default=10_000,
+            help="Letters of each part of a folder. [default: 10,000]",
+        ),
+        click.option(
+            "--workers",
+            callback=read_workers,
+            default="1",
+            show_default=True,
+            metavar="N",
+            help="Processes that read; auto is one for each core. The output is the same to the byte.",
+        ),
+        click.option(
+            "--engine",
+            type=click.Choice(engines),
+            default=LOCAL,
+            show_default=True,
+            help="Read on this machine, or on a cluster whose workers see the same files and models.",
+        ),
+        click.option(
+            "--master",
+            metavar="ADDRESS",
+            help="Address of the cluster: tcp://10.0.0.1:8786 (dask); spark://10.0.0.1:7077, yarn, local[2] (spark).",
+        ),
         click.option("--resume", is_flag=True, help="Go on where a run with the same output was cut off."),
         click.option(
             "--report",
@@ -59,24 +87,29 @@ def reading(command: Callable[..., None]) -> Callable[..., None]:
         _limit("--max-seconds", click.FloatRange(0.1), USUAL.seconds, "Longest time for one letter."),
         _limit("--max-memory", click.IntRange(300), USUAL.memory // MEGABYTE, "Memory for reading.", "MB"),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
 
 
 @click.command(help=f"Split letters into their disputed items.\n\n    {ABOUT}")
-@reading
+@reading(LOCAL, DASK)
 @one_line_errors
 def parse(**options: Any) -> None:
     """Split letters into their disputed items."""
+    from imr_rationale.serving.fields import item_fields
     from imr_rationale.serving.rows import list_items
 
-    with _make_batch(list_items, {"command": "parse"}, options) as batch:
+    with _make_batch(list_items, item_fields, {"command": "parse"}, options) as batch:
         _run(batch)
 
 
 @click.command(help=f"Give the reasons and outcomes of each disputed item.\n\n    {ABOUT}")
-@reading
+@reading(LOCAL, DASK, SPARK)
 @MODEL
 @TRACKING
 @click.option(
@@ -97,25 +130,26 @@ def predict(
     model: str | None, tracking_uri: str | None, min_certainty: float, deidentify: bool, **options: Any
 ) -> None:
     """Give the reasons and outcomes of each disputed item."""
-    from imr_rationale.serving.predict import load_model, predict_letters
+    if options["engine"] == SPARK:
+        _run_spark(model, tracking_uri, min_certainty, {**options, "deidentify": deidentify})
+        return
+    from imr_rationale.serving.chunks import PredictRows
+    from imr_rationale.serving.fields import prediction_fields
 
-    fitted = load_model(model, tracking_uri=tracking_uri)
-
-    def make_rows(letters: "Sequence[tuple[Letter, str]]") -> "list[list[Row]]":
-        return predict_letters(letters, model=fitted, min_certainty=min_certainty)
-
+    make_rows = PredictRows.load(model, tracking_uri=tracking_uri, min_certainty=min_certainty)
     settings = {
         "command": "predict",
-        "--model": fitted.manifest["sha256"],
+        "--model": str(make_rows.sha256),
         "--min-certainty": str(min_certainty),
     }
-    with _make_batch(make_rows, settings, options, deidentify=deidentify) as batch:
+    with _make_batch(make_rows, prediction_fields, settings, options, deidentify=deidentify) as batch:
         _run(batch)
 
 
 @contextmanager
 def _make_batch(
-    make_rows: "Callable[[Sequence[tuple[Letter, str]]], list[list[Row]]]",
+    make_rows: "RowMaker",
+    fields: "Fields",
     settings: Mapping[str, str],
     options: Mapping[str, Any],
     *,
@@ -129,6 +163,7 @@ def _make_batch(
     output = None if options["output"] == "-" else Path(options["output"])
     if options["resume"] and output is None:
         raise click.UsageError("--resume needs an output file")
+    _check_engine(options)
     columns, limits = _choose_columns(options), _choose_limits(options)
     with _take_stdin(options["paths"]) as (paths, names):
         yield Batch(
@@ -136,6 +171,8 @@ def _make_batch(
             make_rows,
             output,
             sys.stdout,
+            fields=fields,
+            part_letters=options["part_letters"] if options["output"].endswith("/") else None,
             report=options["report"],
             limits=limits,
             columns=columns,
@@ -143,15 +180,57 @@ def _make_batch(
             resume=options["resume"],
             deidentify=deidentify,
             names=names,
+            workers=options["workers"],
+            engine=options["engine"],
+            master=options["master"],
         )
+
+
+def _check_engine(options: Mapping[str, Any]) -> None:
+    is_local = options["engine"] == LOCAL
+    if is_local and options["master"]:
+        raise click.UsageError("--master belongs to a cluster: --engine dask or spark")
+    if not is_local and not options["master"]:
+        raise click.UsageError(f"--engine {options['engine']} needs --master")
+    if not is_local and options["workers"] != 1:
+        raise click.UsageError("--workers belongs to --engine local: a cluster has its own")
+
+
+def _run_spark(model: str | None, tracking_uri: str | None, min_certainty: float, options: Mapping[str, Any]) -> None:
+    """Predict on Spark; exit code 1 where nothing was read or a path is not there."""
+    from imr_rationale.serving.spark import run_spark
+
+    _check_engine(options)
+    for name in ("resume", "report", "deidentify"):
+        if options[name]:
+            raise click.UsageError(f"--{name} is not for --engine spark")
+    if options["output"] == "-" or STDIN in options["paths"]:
+        raise click.UsageError("--engine spark reads files and writes a folder: -o FOLDER/")
+    output = Path(options["output"])
+    report = run_spark(
+        options["paths"],
+        output,
+        model=model,
+        tracking_uri=tracking_uri,
+        master=options["master"],
+        columns=_choose_columns(options),
+        limits=_choose_limits(options),
+        min_certainty=min_certainty,
+    )
+    rejected = f", {report.rejected} not read ({output}.rejects.jsonl)" if report.rejected else ""
+    say(f"{report.read} letters read, {report.items} items written to {output}{rejected}")
+    if not report.read or report.absent:
+        sys.exit(1)
 
 
 def _run(batch: "Batch") -> None:
     """Run a batch and say what came of it; exit code 1 where nothing was read or a file is not there."""
+    from imr_rationale.letters.sources import find_files
     from imr_rationale.serving.batch import run_batch
 
     try:
-        report = run_batch(batch, progress=lambda files: show_progress(files, "files"))
+        with FilesBar(lambda: sum(1 for _ in find_files(batch.paths))) as progress:
+            report = run_batch(batch, progress=progress)
     except KeyboardInterrupt:
         _say_how_to_go_on(batch)
         raise
@@ -195,14 +274,15 @@ def _take_stdin(paths: tuple[Path, ...]) -> Iterator[tuple[list[Path], dict[Path
 
 def _say_how_to_go_on(batch: "Batch") -> None:
     if batch.output is not None:
-        say(f"rows so far are in {batch.output}.partial (JSON Lines); the same command with --resume goes on")
+        where = f"{batch.output}.partial (JSON Lines)" if batch.part_letters is None else f"{batch.output}/"
+        say(f"rows so far are in {where}; the same command with --resume goes on")
 
 
 def _print_report(report: "BatchReport", batch: "Batch") -> None:
     """Say on stderr what was read; of a single file only what went wrong."""
     from imr_rationale.serving.report import format_report, place_report
 
-    for line in _sum_up(report, batch.output):
+    for line in _sum_up(report, batch):
         say(line)
     if report.files > 1:
         for line in format_report(report):
@@ -211,15 +291,17 @@ def _print_report(report: "BatchReport", batch: "Batch") -> None:
         say(f"report      {', '.join(map(str, place_report(batch.report)))}")
 
 
-def _sum_up(report: "BatchReport", output: Path | None) -> Iterator[str]:
+def _sum_up(report: "BatchReport", batch: "Batch") -> Iterator[str]:
     if not report.files:
         yield "imr: no letter found"
     elif report.files == 1 and report.rejected:
         yield f"imr: {report.rejects[0].examples[0]}: {report.rejects[0].text}"
-    elif output or report.files > 1:
+    elif batch.output or report.files > 1:
+        output = batch.output
         written = f", {report.items} items written to {output}" if output else ""
         rejected = f", {report.rejected} not read" if report.rejected else ""
-        where = f" ({output}.rejects.jsonl)" if rejected and output else ""
+        rejects = f"{output}.rejects.jsonl" if batch.part_letters is None else f"{output}/_rejects.jsonl"
+        where = f" ({rejects})" if rejected and output else ""
         yield f"{report.read} letters read{written}{rejected}{where}"
 
 

@@ -1,10 +1,10 @@
 """Options that commands share, errors in one line, progress, and figures as lines."""
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,17 +20,17 @@ __all__ = [
     "MODEL",
     "OUTPUT",
     "TRACKING",
+    "FilesBar",
     "Steps",
     "choose_heldout",
     "format_value",
     "one_line_errors",
     "print_differences",
     "print_headlines",
+    "read_workers",
     "say",
-    "show_progress",
 ]
 
-F = TypeVar("F")
 #: measured on after training, never learned from
 HELDOUT = Path("data/heldout")
 CORPUS = click.option(
@@ -60,6 +60,14 @@ OUTPUT = click.option(
 )
 
 
+def read_workers(ctx: click.Context, param: click.Parameter, value: str) -> int:
+    """Give the number of workers that an option asks for; "auto" is -1, one for each core."""
+    text = "-1" if value == "auto" else value
+    if text != "-1" and not (text.isdecimal() and int(text)):
+        raise click.BadParameter(f"{value!r} is neither 1 or more nor auto")
+    return int(text)
+
+
 def say(text: str = "") -> None:
     """Print a line on stderr."""
     click.echo(text, err=True)
@@ -87,11 +95,35 @@ def choose_heldout(folder: Path | None) -> Path | None:
     return folder or (HELDOUT if HELDOUT.is_dir() else None)
 
 
-def show_progress(files: Sequence[F], unit: str) -> Iterable[F]:
-    """Show a bar on stderr while `files` are gone through, where a person watches."""
-    from tqdm import tqdm
+class FilesBar:
+    """A bar on stderr, where a person watches: files with time left, letters with their rate.
 
-    return tqdm(files, unit=f" {unit}", disable=len(files) < 2 or not sys.stderr.isatty())
+    Parameters
+    ----------
+    count_files : callable
+        Gives how many files there are; called where a person watches.
+    """
+
+    def __init__(self, count_files: Callable[[], int]) -> None:
+        from tqdm import tqdm
+
+        watched = sys.stderr.isatty()
+        self.n_files = count_files() if watched else 0
+        # of one archive nobody knows beforehand how many letters it holds
+        total, unit = (self.n_files, " files") if self.n_files > 1 else (None, " letters")
+        self.bar = tqdm(total=total, unit=unit, disable=not watched)
+
+    def __call__(self, n_files: int, n_letters: int) -> None:
+        """Say how many files were begun, and how many letters are done."""
+        if self.n_files > 1:
+            self.bar.set_postfix_str(f"{n_letters:,} letters", refresh=False)
+        self.bar.update((n_files if self.n_files > 1 else n_letters) - self.bar.n)
+
+    def __enter__(self) -> "FilesBar":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.close()
 
 
 class Steps:

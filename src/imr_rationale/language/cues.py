@@ -3,16 +3,9 @@
 A cue is a *concept* ("functional improvement") read together with its *status* ("no evidence of …"): the
 frame alone says nothing, the object of the absence decides. Cues are features of the models; the
 rules that `rules` makes of them are the rules-only baseline.
-
-References
-----------
-Status by trigger and scope: Chapman et al., "A simple algorithm for identifying negated findings and diseases
-in discharge summaries" (NegEx, 2001), and Harkema et al., "ConText" (2009).
 """
 
-import re
-from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import product
 from types import MappingProxyType
 
@@ -20,10 +13,10 @@ from spacy.language import Language
 from spacy.matcher import PhraseMatcher
 from spacy.tokens import Doc, Span
 
-__all__ = ["CONCEPTS", "STATUSES", "find_scopes", "is_guideline_text", "read_status"]
+from imr_rationale.language.scopes import find_scopes, read_status
+from imr_rationale.language.words import read_lowered, read_words
 
-#: `absent`: known not to be there; `unproven`: not shown; `failed`: tried without success; else `affirmed`
-STATUSES = ("affirmed", "absent", "unproven", "failed")
+__all__ = ["CONCEPTS", "read_scopes"]
 
 
 def _expand(*parts: str) -> tuple[str, ...]:
@@ -133,67 +126,6 @@ CONCEPTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )  # fmt: skip
 
-# triggers, each with the status it gives to a concept in its scope
-# "There is no documentation of failed conservative care", "does not document", "records fail to show"
-UNPROVEN_BEFORE_RE = re.compile(
-    r"\b(?:no|any|without|lack(?:s|ed|ing)?(?: of)?|absence of|insufficient|inadequate|limited|not|fail(?:s|ed)? to|unclear|never)\b"
-    r"[^.;]{0,40}?\b(?:document\w*|evidence|indicat\w+|mention\w*|show\w*|demonstrat\w+|report\w*|provid\w+|describ\w+|"
-    r"specif\w+|not(?:e|ed|ing)|discuss\w*|clear\w*|explain\w*|information|identif\w+)\b",
-    re.IGNORECASE,
-)
-UNPROVEN_AFTER_RE = re.compile(
-    r"\b(?:(?:is|are|was|were|has|have|had|been|be) (?:not|never)(?: been)?(?: \w+)? ?"
-    r"(?:document\w*|provid\w+|specif\w+|stated|given|noted|identified|demonstrat\w+|shown|submitted|reported|describ\w+|"
-    r"discussed|clear|evident|established|addressed|mentioned|listed|included|attached)|"
-    r"(?:is|are|was|were) (?:unclear|unspecified|unknown|missing|lacking)|not (?:documented|specified|provided))\b",
-    re.IGNORECASE,
-)
-ABSENT_BEFORE_RE = re.compile(
-    r"\b(?:no|not|without|lack(?:s|ed|ing)?(?: of)?|absence of|absent|den(?:y|ies|ied)|negative for|free of|never|nor|none of|neither)\b",
-    re.IGNORECASE,
-)
-ABSENT_AFTER_RE = re.compile(
-    r"\b(?:(?:is|are|was|were|has|have|had|been) (?:not|never)(?: been)?|not (?:met|present)|absent|(?:is|are|was|were) negative)\b",
-    re.IGNORECASE,
-)
-FAILED_RE = re.compile(
-    r"\b(?:fail(?:ed|ure|ing|s)?(?! to (?:document|provide|show|specify|demonstrate|indicate))|without (?:relief|success|benefit|improvement)|"
-    r"refractory|unresponsive|did not (?:help|respond|improve|relieve)|no (?:relief|benefit|improvement) (?:from|with)|"
-    r"despite|not responded|persist\w*)\b",
-    re.IGNORECASE,
-)
-# a new clause or sentence ends a trigger's scope
-SCOPE_END_RE = re.compile(
-    r"[.!?](?=\s|$)|\b(?:but|however|although|though|while|whereas|which|therefore)\b|;|:", re.IGNORECASE
-)
-#: characters that a trigger reaches forward and backward
-SCOPE_BEFORE, SCOPE_AFTER = 90, 60
-#: (status, trigger, side it reaches: 1 forward, -1 backward, 0 both), the stronger statuses first
-TRIGGERS = (
-    ("unproven", UNPROVEN_BEFORE_RE, 1),
-    ("unproven", UNPROVEN_AFTER_RE, -1),
-    ("failed", FAILED_RE, 0),
-    ("absent", ABSENT_BEFORE_RE, 1),
-    ("absent", ABSENT_AFTER_RE, -1),
-)
-
-# "ODG recommends", "MTUS guidelines state", "According to ACOEM", "is recommended for"
-GUIDELINE_RE = re.compile(
-    r"\b(?:mtus|acoem|odg|official disability guidelines?|guidelines?|fda|literature|studies|cochrane|medicare|chapter \d+)\b",
-    re.IGNORECASE,
-)
-PATIENT_RE = re.compile(
-    r"\b(?:in this case|this (?:patient|case|worker|claimant|applicant|request|individual|injured)|here,|"
-    r"(?:the|injured) (?:patient|worker|claimant|applicant|employee|injured|requested|request|records?|documentation|provider|"
-    r"submitted|current|available|medical records?|treating|progress|notes?)|he|she|his|her|there (?:is|was|are|were) (?:no|a lack|insufficient|not))\b",
-    re.IGNORECASE,
-)
-
-
-def is_guideline_text(text: str) -> bool:
-    """Say whether a sentence names a guideline and no one's case."""
-    return GUIDELINE_RE.search(text) is not None and PATIENT_RE.search(text) is None
-
 
 @Language.factory("imr_cues")
 class CueFinder:
@@ -209,7 +141,7 @@ class CueFinder:
         return doc
 
     def _label(self, doc: Doc) -> Iterator[Span]:
-        scopes = find_scopes(doc.text)
+        scopes = doc.user_data["scopes"] = find_scopes(read_lowered(doc), read_words(doc))
         end_of_last = 0
         for match_id, start, end in sorted(self.matcher(doc), key=lambda match: (match[1], -match[2])):
             if start >= end_of_last:
@@ -218,44 +150,6 @@ class CueFinder:
                 yield Span(doc, start, end, label=f"{doc.vocab.strings[match_id]}|{status}")
 
 
-def find_scopes(text: str) -> bytes:
-    """Find the scopes of all triggers.
-
-    Returns
-    -------
-    bytes of length len(text)
-        For each character the index of its status in `STATUSES`, the strongest one's where scopes overlap.
-
-    Examples
-    --------
-    >>> text = "There is no documentation of failed conservative care."
-    >>> read_status(find_scopes(text), text.index("conservative"))
-    'unproven'
-    >>> text = "He has failed conservative care."
-    >>> read_status(find_scopes(text), text.index("conservative"))
-    'failed'
-    """
-    ends = [match.start() for match in SCOPE_END_RE.finditer(text)]
-    scopes = bytearray(len(text))
-    for status, pattern, side in reversed(TRIGGERS):
-        for match in pattern.finditer(text):
-            start, end = _find_reach(match, side, ends, len(text))
-            scopes[start:end] = bytes([STATUSES.index(status)]) * (end - start)
-    return bytes(scopes)
-
-
-def _find_reach(match: re.Match[str], side: int, ends: Sequence[int], length: int) -> tuple[int, int]:
-    """Reach forward (side 1), backward (-1) or both ways (0) from a trigger to the clause's or sentence's end."""
-    start, end = match.span()
-    if side >= 0:
-        stop = ends[i] if (i := bisect_left(ends, end)) < len(ends) else length
-        end = min(end + SCOPE_BEFORE, stop)
-    if side <= 0:
-        stop = ends[i - 1] if (i := bisect_left(ends, start)) > 0 else 0
-        start = max(start - SCOPE_AFTER, stop)
-    return start, end
-
-
-def read_status(scopes: bytes, position: int) -> str:
-    """Give the status of what stands at `position`, "affirmed" outside every scope."""
-    return STATUSES[scopes[position]]
+def read_scopes(doc: Doc) -> bytes:
+    """Give the scopes of a Doc of the pipeline, as `find_scopes` finds them."""
+    return bytes(doc.user_data["scopes"])

@@ -5,11 +5,14 @@ words themselves, so that a model need not have seen the very drug, study or bod
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from types import MappingProxyType
+from typing import TypeVar
 
-__all__ = ["KINDS", "WORDS_KEPT", "replace_kinds"]
+T = TypeVar("T")
+
+__all__ = ["KINDS", "WORDS_KEPT", "find_kinds", "replace_kinds"]
 
 #: words whose stem or ending is remembered; a million letters hold no more than these, misprints aside
 WORDS_KEPT = 200_000
@@ -126,34 +129,61 @@ def _index_phrases() -> Mapping[str, tuple[tuple[tuple[str, ...], str], ...]]:
     for kind, phrases in KINDS.items():
         for phrase in phrases:
             words = tuple(phrase.split())
-            index.setdefault(words[0], []).append((words, kind))
+            index.setdefault(words[0], []).append((words, f"<{kind}>"))
     return {first: tuple(sorted(found, key=lambda pair: -len(pair[0]))) for first, found in index.items()}
 
 
-def replace_kinds(words: Sequence[str]) -> Iterator[tuple[int, int, str]]:
-    """Yield (first, last, word) of normalised words, those of a known kind as the kind; indices are inclusive.
+def find_kinds(words: Sequence[str]) -> list[tuple[int, int, str]]:
+    """Give (first, last, kind) of words and phrases of a known kind, dates and numbers; indices are inclusive.
+
+    Examples
+    --------
+    >>> find_kinds("the claimant failed physical therapy".split())
+    [(1, 1, '<person>'), (3, 4, '<therapy>')]
+    """
+    found = []
+    following = 0
+    for i, (phrases, kind) in [(i, known) for i, known in enumerate(map(_look_up, words)) if known]:
+        if i < following:
+            continue
+        for phrase, name in phrases:
+            if len(phrase) == 1 or tuple(words[i : i + len(phrase)]) == phrase:
+                following = i + len(phrase)
+                found.append((i, following - 1, name))
+                break
+        else:
+            if kind:
+                found.append((i, i, kind))
+    return found
+
+
+def replace_kinds(words: Sequence[T], kinds: Iterable[tuple[int, int, T]]) -> list[T]:
+    """Give `words`, or what runs parallel to them, with each kind in the place of what it stands for.
 
     Examples
     --------
     >>> words = "the claimant failed naproxen and physical therapy of the knee".split()
-    >>> " ".join(word for _, _, word in replace_kinds(words))
+    >>> " ".join(replace_kinds(words, find_kinds(words)))
     'the <person> failed <drug> and <therapy> of the <body>'
     """
-    index = _index_phrases()
-    i = 0
-    while i < len(words):
-        for phrase, kind in index.get(words[i], ()):
-            if tuple(words[i : i + len(phrase)]) == phrase:
-                yield i, i + len(phrase) - 1, f"<{kind}>"
-                i += len(phrase)
-                break
-        else:
-            yield i, i, _read_ending(words[i])
-            i += 1
+    replaced: list[T] = []
+    following = 0
+    for first, last, kind in kinds:
+        replaced += words[following:first]
+        replaced.append(kind)
+        following = last + 1
+    return [*replaced, *words[following:]]
 
 
 @lru_cache(maxsize=WORDS_KEPT)
+def _look_up(word: str) -> tuple[tuple[tuple[tuple[str, ...], str], ...], str] | None:
+    """Give the phrases that begin with a word, and its kind where none of them stands; None where there is neither."""
+    phrases = _index_phrases().get(word, ())
+    kind = word if word[0] == "<" else _read_ending(word)
+    return (phrases, kind) if phrases or kind else None
+
+
 def _read_ending(word: str) -> str:
     if DRUG_RE.match(word):
         return "<drug>"
-    return "<surgery>" if SURGERY_RE.match(word) else word
+    return "<surgery>" if SURGERY_RE.match(word) else ""

@@ -9,11 +9,11 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 # imported for the factories that they register
-from imr_rationale.language import cues, scrub, sentences  # noqa: F401
+from imr_rationale.language import cues, marks, scrub, sentences, words  # noqa: F401
 
 __all__ = ["COMPONENTS", "MAX_RUN", "make_docs", "make_nlp", "soften_text"]
 
-COMPONENTS = ("imr_sentences", "imr_cues", "imr_verdict")
+COMPONENTS = ("imr_words", "imr_sentences", "imr_marks", "imr_cues", "imr_verdict")
 #: spaCy's tokenizer is quadratic in strings without space; the longest word of a real letter has 70 characters
 MAX_RUN = 200
 LONG_RUN_RE = re.compile(rf"\S{{{MAX_RUN}}}")
@@ -42,4 +42,12 @@ def soften_text(text: str) -> str:
 
 def make_docs(texts: Iterable[str]) -> Iterator[Doc]:
     """Run `texts` through the pipeline, in order; offsets of each Doc index its text."""
-    yield from make_nlp().pipe(soften_text(text) for text in texts)
+    nlp = make_nlp()
+    components = [component for _, component in nlp.pipeline]
+    for text in map(soften_text, texts):
+        doc = nlp.make_doc(text)
+        doc.user_data["text"] = text
+        # one after the other, as `nlp.pipe` does with more ado
+        for component in components:
+            doc = component(doc)
+        yield doc

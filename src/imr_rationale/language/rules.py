@@ -5,14 +5,18 @@ carries a sentence in which it holds and one, much alike, in which it does not: 
 its frame, and what a guideline recites decides nothing. ``imr rules`` measures them on the corpus.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from spacy.tokens import Span
 
 from imr_rationale.labels import check_reasons
-from imr_rationale.language.cues import CONCEPTS, STATUSES, is_guideline_text
+from imr_rationale.language.cues import CONCEPTS
+from imr_rationale.language.marks import is_general, read_doc_marks
+from imr_rationale.language.scopes import STATUSES
+from imr_rationale.language.sentences import list_sentences
 
 __all__ = ["RULES", "RULES_VERSION", "RULE_REASONS", "Rule", "find_rules"]
 
@@ -234,25 +238,13 @@ RULES: tuple[Rule, ...] = (
 RULE_REASONS: Mapping[str, str] = MappingProxyType({rule.name: rule.reason for rule in RULES})
 
 
-def find_rules(cues: Iterable[Span]) -> tuple[str, ...]:
-    """Give the names of the rules that hold for cues in sentences about the patient, sorted."""
-    found: set[str] = set()
-    for sent, group in _group_by_sentence(cues):
-        names = {cue.label_ for cue in group} & RULE_REASONS.keys()
-        if not names <= found and not is_guideline_text(sent.text):
-            found |= names
-    return tuple(sorted(found))
-
-
-def _group_by_sentence(cues: Iterable[Span]) -> Iterator[tuple[Span, list[Span]]]:
-    """Yield (sentence, its cues); a sentence is looked for once, however many cues it holds."""
-    sent: Span | None = None
-    group: list[Span] = []
-    for cue in cues:
-        if sent is None or not sent.start <= cue.start < sent.end:
-            if sent is not None:
-                yield sent, group
-            sent, group = cue.sent, []
-        group.append(cue)
-    if sent is not None:
-        yield sent, group
+def find_rules(cues: Sequence[Span]) -> tuple[str, ...]:
+    """Give the names of the rules that hold for cues of one Doc in sentences about the patient, sorted."""
+    if not cues:
+        return ()
+    doc = cues[0].doc
+    ends = [end for _, end in list_sentences(doc)]
+    general = [is_general(marks) for marks in read_doc_marks(doc)]
+    return tuple(
+        sorted({cue.label_ for cue in cues if not general[bisect_right(ends, cue.start_char)]} & RULE_REASONS.keys())
+    )

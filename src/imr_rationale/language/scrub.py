@@ -1,32 +1,18 @@
 """Verdict spans: the clauses whose words give the outcome away, and the text without them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.util import filter_spans
 
-from imr_rationale.language.cues import is_guideline_text
+from imr_rationale.language.marks import DECIDES, SUPPORTS, find_marks, is_general, read_doc_marks
+from imr_rationale.language.sentences import list_sentences
+from imr_rationale.language.words import lower_text, read_lowered, read_text
 
 __all__ = ["find_verdict_clauses", "scrub_verdict"]
 
-# words that decide wherever they stand: "is not medically necessary", "the denial is upheld"
-STRONG_RE = re.compile(
-    r"\bmedical(?:ly)?(?: \w+ and| and \w+)? (?:un)?(?:necess\w+|appropriate|reasonable|indicated|warranted|justified|supported)\b"
-    r"|\b(?:non[- ]?|de|re)?certif(?:y|ied|ies|ication)\b|\b(?:uphold\w*|upheld|overturn\w*|revers(?:e|ed|al|ing)|affirm(?:ed|s)?)\b"
-    r"|\b(?:den(?:y|ied|ial|ials|ies)|disallow\w*|grant(?:ed)?)\b|\bagree with\b|\b(?:un)?necess(?:ary|ity|itate\w*)\b",
-    re.IGNORECASE,
-)
-# words that decide when they speak of the request: "is not supported", "to warrant an MRI"
-WEAK_RE = re.compile(
-    r"\b(?:un|in)?(?:appropriate(?:ly|ness)?|warrant\w*|justif(?:y|ied|ies|ication)|support(?:s|ed|ing|ive)?|reasonable|"
-    r"approv\w+|authori[sz]\w+|indicated|established|recommended|allow(?:ed|able)?|"
-    r"considered|deemed|found|determined|approvable|proceed(?:ing)?|premature|endorsed?|"
-    r"compelling|convincing|persuasive|acceptable|medical need|need(?:ed)?|should be (?:done|provided|given|allowed)|"
-    r"merit\w*|satisfied|criteria (?:are|have been|were) (?:not )?met)\b",
-    re.IGNORECASE,
-)
 # a clause begins after ", " "; " ": " and before "because", "which would", "to support", …; white space is looked at
 # from its beginning only, or a long run of it would be read once for each of its characters
 CLAUSE_RE = re.compile(
@@ -34,8 +20,7 @@ CLAUSE_RE = re.compile(
     r"|(?<!\s)\s+(?=(?:because|since|as|due to|given|without|absent|until|unless|if|but|although|though|while|whereas|therefore|"
     r"thus|hence|so|and therefore|and thus|which|that (?:would|could|might|may|will|warrants?|supports?|justif\w+)|"
     r"who would|in order to|to (?:warrant|support|justify|necessitate|require|indicate|establish|approve|authori[sz]e)|"
-    r"warranting|supporting|justifying|necessitating)\b)",
-    re.IGNORECASE,
+    r"warranting|supporting|justifying|necessitating)\b)"
 )
 
 
@@ -51,23 +36,33 @@ def find_verdict_clauses(text: str) -> Iterator[tuple[int, int, str]]:
     >>> [(text[start:end], label) for start, end, label in find_verdict_clauses(text)]
     [('the MRI is not medically necessary.', 'decision')]
     """
-    general = is_guideline_text(text)
+    lowered = lower_text(text)
+    yield from _find_clauses(lowered, find_marks(lowered))
+
+
+def _find_clauses(lowered: str, marks: Collection[str]) -> Iterator[tuple[int, int, str]]:
+    """Read a sentence's clauses, unless its marks say that there is nothing to find."""
+    general = is_general(marks)
+    if DECIDES not in marks and (general or SUPPORTS not in marks):
+        return
     start = 0
-    for end, following in [*((m.start(), m.end()) for m in CLAUSE_RE.finditer(text)), (len(text), len(text))]:
-        if STRONG_RE.search(text, start, end):
-            yield start, end, "decision"
-        elif not general and WEAK_RE.search(text, start, end):
-            yield start, end, "support"
+    for end, following in [*((m.start(), m.end()) for m in CLAUSE_RE.finditer(lowered)), (len(lowered), len(lowered))]:
+        found = find_marks(lowered[start:end])
+        if DECIDES in found:
+            yield start, end, DECIDES
+        elif not general and SUPPORTS in found:
+            yield start, end, SUPPORTS
         start = following
 
 
 @Language.component("imr_verdict")
 def set_verdict_spans(doc: Doc) -> Doc:
     """Write the verdict clauses of `doc` to `doc.spans["verdict"]`."""
+    text = read_lowered(doc)
     spans = []
-    for sent in doc.sents:
-        for start, end, label in find_verdict_clauses(sent.text):
-            span = doc.char_span(sent.start_char + start, sent.start_char + end, label=label, alignment_mode="expand")
+    for (begin, stop), marks in zip(list_sentences(doc), read_doc_marks(doc), strict=True):
+        for start, end, label in _find_clauses(text[begin:stop], marks):
+            span = doc.char_span(begin + start, begin + end, label=label, alignment_mode="expand")
             if span is not None:
                 spans.append(span)
     doc.spans["verdict"] = filter_spans(spans)
@@ -76,7 +71,7 @@ def set_verdict_spans(doc: Doc) -> Doc:
 
 def scrub_verdict(doc: Doc) -> str:
     """Give the text of `doc` without its verdict spans."""
-    text = doc.text
+    text = read_text(doc)
     parts = []
     position = 0
     for span in doc.spans["verdict"]:

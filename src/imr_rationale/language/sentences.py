@@ -8,7 +8,9 @@ import numpy as np
 from spacy.language import Language
 from spacy.tokens import Doc
 
-__all__ = ["find_sentence_starts"]
+from imr_rationale.language.words import read_text
+
+__all__ = ["find_sentence_starts", "list_sentences"]
 
 #: abbreviations before a name or number, never at a sentence's end
 NEVER_END = frozenset(
@@ -136,7 +138,23 @@ def _is_abbreviated(text: str, match: re.Match[str]) -> bool:
 @Language.component("imr_sentences")
 def set_sentences(doc: Doc) -> Doc:
     """Set the sentence bounds of `doc`; bounds inside a token are passed over."""
-    starts = {0, *find_sentence_starts(doc.text)}
+    places = doc.to_array(["IDX", "LENGTH"]).astype(np.int64)
+    starts = np.array([0, *find_sentence_starts(read_text(doc))])
+    first = np.searchsorted(places[:, 0], starts)
+    opens = first[: np.searchsorted(first, len(places))]
+    opens = opens[places[opens, 0] == starts[: len(opens)]]
     # 1 opens a sentence, -1 does not; all at once, since `token.is_sent_start = …` goes through the whole Doc each time
-    values: Any = np.array([1 if token.idx in starts else -1 for token in doc], dtype=np.int64).view(np.uint64)
-    return doc.from_array("SENT_START", values)
+    values: Any = np.full(len(places), -1, dtype=np.int64)
+    values[opens] = 1
+    doc.user_data["sentences"] = (
+        list(zip(places[opens, 0].tolist(), places[[*opens[1:] - 1, -1], :].sum(axis=1).tolist(), strict=True))
+        if len(places)
+        else []
+    )
+    return doc.from_array("SENT_START", values.view(np.uint64))
+
+
+def list_sentences(doc: Doc) -> list[tuple[int, int]]:
+    """Give (start_char, end_char) of each sentence of a Doc of the pipeline: what `doc.sents` gives, many times faster."""
+    found: list[tuple[int, int]] = doc.user_data["sentences"]
+    return found

@@ -57,7 +57,7 @@ def predict_rules(
 
 
 def _apply_rules(item: ItemFeatures, rate: float) -> Prediction:
-    words = item.verdict_words.split()
+    words = item.verdict_words
     refused = not words or bool({"not", "non-certified", "denied", "upheld", "unnecessary"} & set(words))
     signs = [POLARITY[reason] for reason in {RULE_REASONS[name] for name in item.reasoning_rules}]
     balance = (1 + sum(signs) / len(signs)) / 2 if signs else rate
@@ -146,10 +146,10 @@ def keep_figure(baseline: str, metric: str) -> bool:
     return baseline != "metadata" or metric.startswith("forecast.")
 
 
-def _fit_predict(train: Sequence[str], y: np.ndarray, test: Sequence[str]) -> np.ndarray:
+def _fit_predict(train: Sequence[Sequence[str]], y: np.ndarray, test: Sequence[Sequence[str]]) -> np.ndarray:
     vectorizer = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), min_df=2, sublinear_tf=True)
-    fitted = StackedLogisticRegression(10.0).fit(vectorizer.fit_transform(train), y)
-    return fitted.predict_proba(vectorizer.transform(test))
+    fitted = StackedLogisticRegression(10.0).fit(vectorizer.fit_transform(map(" ".join, train)), y)
+    return fitted.predict_proba(vectorizer.transform(map(" ".join, test)))
 
 
 def _make_prediction(item: ItemFeatures, reasons: Mapping[str, float], outcomes: Mapping[str, float]) -> Prediction:

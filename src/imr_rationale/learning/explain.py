@@ -11,10 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from imr_rationale.labels import REASONS, check_reasons
+from imr_rationale.language.lexicon import find_kinds, replace_kinds
 from imr_rationale.language.pipeline import soften_text
+from imr_rationale.language.words import lower_text, split_plain, split_words
 from imr_rationale.learning.estimators import FINDING
-from imr_rationale.learning.features import PLAIN_WORD_RE, SentenceRow, find_kinds, find_words, make_features
-from imr_rationale.learning.model import ROW_TEXTS, RationaleModel, make_row_texts, read_decisions
+from imr_rationale.learning.features import SentenceRow, make_features
+from imr_rationale.learning.model import ROW_TEXTS, RationaleModel, make_row_words, read_decisions
 from imr_rationale.records import ItemText
 
 __all__ = ["Explanation", "WordShare", "explain_reason"]
@@ -114,27 +116,29 @@ def _split(
     model: RationaleModel, row: SentenceRow, decision: str, coef: np.ndarray
 ) -> Iterator[tuple[tuple[str, str], float]]:
     """Yield ((block, term), share) of every term of the sentence, in the order of the coefficients."""
-    offset = 0
-    for block in ROW_TEXTS:
-        vectorizer = model.estimators[block]
-        terms = vectorizer.get_feature_names_out()
-        found = vectorizer.transform(make_row_texts(block, [row], [decision]))
-        for column, value in zip(found.indices, found.data, strict=True):
-            yield (block, str(terms[column])), float(value * coef[offset + column])
-        offset += len(terms)
+    terms = [(block, term) for block in ROW_TEXTS for term in model.estimators[block].vocabulary_]
+    found = model.rows_table.transform(make_row_words([row], [decision]))
+    for column, value in zip(found.indices, found.data, strict=True):
+        yield terms[column], float(value * coef[column])
 
 
 def _find_places(text: str, row: SentenceRow, block: str, term: str) -> Iterator[tuple[int, int]]:
     """Yield the span of each word of each occurrence of a term; marks stand nowhere."""
-    start, end = row.start_char, row.end_char
+    start = row.start_char
+    starts, ends, words = split_words(lower_text(text[start : row.end_char]))
+    kinds = find_kinds(words)
     if block == "statuses":
-        spans = [match.span() for match in PLAIN_WORD_RE.finditer(text, start, end)]
-        spans += [(a, b) for a, b, word in find_kinds(text, start, end) if word.startswith("<")]
-        yield from (span for span, found in zip(spans, row.statuses.split(), strict=True) if found == term)
+        spans = [
+            (a + i, a + i + len(found)) for a, word in zip(starts, words, strict=True) for i, found in split_plain(word)
+        ]
+        spans += [(starts[first], ends[last]) for first, last, _ in kinds]
+        found = zip(spans, row.statuses, strict=True)
+        yield from ((start + a, start + b) for (a, b), word in found if word == term)
     elif block in {"words", "kinds"}:
-        find = find_words if block == "words" else find_kinds
-        spans = [(a, b) for a, b, _ in find(text, start, end)]
-        stems, wanted = getattr(row, block).split(), term.split()
+        spans = [*zip(starts, ends, strict=True)]
+        if block == "kinds":
+            spans = replace_kinds(spans, [(first, last, (starts[first], ends[last])) for first, last, _ in kinds])
+        stems, wanted = getattr(row, block), tuple(term.split())
         for i in range(len(stems) - len(wanted) + 1):
             if stems[i : i + len(wanted)] == wanted:
-                yield from spans[i : i + len(wanted)]
+                yield from ((start + a, start + b) for a, b in spans[i : i + len(wanted)])

@@ -17,9 +17,10 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from imr_rationale.language.words import stem
 from imr_rationale.learning.bootstrap import Figure, bootstrap_figures
 from imr_rationale.learning.estimators import Floats, make_vectorizer
-from imr_rationale.learning.features import ItemFeatures, stem_words
+from imr_rationale.learning.features import ItemFeatures
 
 __all__ = ["Sentinel", "fit_sentinel", "measure_leak"]
 
@@ -104,8 +105,8 @@ def measure_leak(
 
 
 def _take_removed(item: ItemFeatures) -> str:
-    return stem_words(" ".join(word for word in item.verdict_words.split() if not word.startswith("last:")))
+    return " ".join(stem(word) for word in item.verdict_words if not word.startswith("last:"))
 
 
 def _take_kept(item: ItemFeatures) -> str:
-    return " ".join(word for word in item.reasoning_words.split() if "|" not in word)
+    return " ".join(word for word in item.reasoning_words if "|" not in word)

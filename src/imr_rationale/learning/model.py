@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
-from scipy.special import expit, logit
+from scipy.special import expit, logit, softmax
 
-from imr_rationale.labels import OUTCOME_TASKS, OUTCOMES, REASONS, ROLES
+from imr_rationale.labels import OUTCOME_TASKS, OUTCOMES, REASONS
 from imr_rationale.learning.estimators import (
     FINDING,
     ROLE_CODES,
@@ -21,6 +21,8 @@ from imr_rationale.learning.estimators import (
     make_role_context,
 )
 from imr_rationale.learning.features import ItemFeatures, SentenceRow, make_features
+from imr_rationale.learning.linear import Linear, join_linear, make_linear
+from imr_rationale.learning.ngrams import NgramTable
 from imr_rationale.records import (
     Evidence,
     ItemText,
@@ -32,16 +34,15 @@ from imr_rationale.records import (
 )
 
 __all__ = [
+    "CONTEXT",
     "ROW_TEXTS",
     "TASK_WORDS",
     "Config",
     "RationaleModel",
     "Scores",
-    "add_context",
-    "make_row_texts",
+    "make_row_words",
     "read_decisions",
     "stack_item_scores",
-    "transform_rows",
 ]
 
 #: text of a sentence row -> its n-grams
@@ -56,6 +57,8 @@ ROW_TEXTS: Mapping[str, tuple[int, int]] = MappingProxyType(
         "requests": (1, 1),
     }
 )
+#: those that only the reasons are read from: the marks of the sentences before and after, and what was asked for
+CONTEXT = ("neighbours", "requests")
 #: what each outcome task reads of an item
 TASK_WORDS: Mapping[str, str] = MappingProxyType(
     {"verdict": "verdict_words", "reasoning": "reasoning_words", "forecast": "forecast_words"}
@@ -167,23 +170,48 @@ class RationaleModel:
         """Give the probabilities of a batch of items."""
         rows = [row for item in features for row in item.rows]
         item_of_sentence = np.repeat(np.arange(len(features)), [len(item.rows) for item in features])
-        outcomes = {task: self._score_task(task, features) for task in OUTCOME_TASKS} if features else {}
-        if rows:
-            decisions = read_decisions(features, outcomes["verdict"])
-            X = transform_rows(self.estimators, rows, [decisions[i] for i in item_of_sentence])
-            roles = _predict_roles(self.estimators, X, item_of_sentence)
-            verdicts = np.asarray(self.estimators["sentence_verdicts"].predict_proba(X)[:, 0])
-            X_reasons = add_context(self.estimators, X, rows)
-            gate = roles[:, [FINDING]] ** self.config.gate
-            reasons = np.asarray(self.estimators["sentence_reasons"].predict_proba(X_reasons)) * gate
-        else:
-            roles, verdicts, reasons = np.zeros((0, len(ROLES))), np.zeros(0), np.zeros((0, len(REASONS)))
-        return Scores(item_of_sentence, roles, verdicts, reasons, outcomes)
+        outcomes = self._score_tasks(features)
+        decisions = read_decisions(features, outcomes["verdict"])
+        log_odds = self._rows(make_row_words(rows, [decisions[i] for i in item_of_sentence]))
+        alone, verdicts, reasons = np.split(log_odds, [-1 - len(REASONS), -len(REASONS)], axis=1)
+        classes = self.estimators["sentence_roles"].classes_
+        context = self._roles_in_context(make_role_context(_spread_roles(alone, classes), item_of_sentence))
+        roles = _spread_roles(context, self.estimators["roles_in_context"].classes_)
+        gate = roles[:, [FINDING]] ** self.config.gate
+        return Scores(item_of_sentence, roles, expit(verdicts[:, 0]), expit(reasons) * gate, outcomes)
 
-    def _score_task(self, task: str, features: Sequence[ItemFeatures]) -> Floats:
-        """Give the score of Overturned, at the rate of what was learned from."""
-        words = [getattr(item, TASK_WORDS[task]) for item in features]
-        return np.asarray(self.estimators[task].predict_proba(self.estimators[f"{task}_words"].transform(words))[:, 0])
+    def _score_tasks(self, features: Sequence[ItemFeatures]) -> dict[str, Floats]:
+        """Give the scores of Overturned, at the rate of what was learned from."""
+        scores = expit(self._tasks([[getattr(item, name) for item in features] for name in TASK_WORDS.values()]))
+        return dict(zip(TASK_WORDS, scores.T, strict=True))
+
+    @cached_property
+    def rows_table(self) -> NgramTable:
+        """What the words of a sentence row become, in the order of `ROW_TEXTS`."""
+        return NgramTable([self.estimators[name] for name in ROW_TEXTS])
+
+    @cached_property
+    def _rows(self) -> "_LinearTable":
+        """Roles, verdict and reasons of sentences: the first two do not read the context, which stands last."""
+        parts = [
+            make_linear(self.estimators[name]) for name in ("sentence_roles", "sentence_verdicts", "sentence_reasons")
+        ]
+        return _LinearTable(self.rows_table, join_linear([(part, 0) for part in parts], self.rows_table.n_features))
+
+    @cached_property
+    def _tasks(self) -> "_LinearTable":
+        table = NgramTable([self.estimators[f"{task}_words"] for task in TASK_WORDS])
+        parts = [make_linear(self.estimators[task]) for task in TASK_WORDS]
+        offsets = np.cumsum([0, *(len(part.coef) for part in parts[:-1])])
+        return _LinearTable(table, join_linear([*zip(parts, offsets.tolist(), strict=True)], table.n_features))
+
+    @cached_property
+    def _roles_in_context(self) -> Linear:
+        return make_linear(self.estimators["roles_in_context"])
+
+    @cached_property
+    def _primary(self) -> Linear:
+        return make_linear(self.estimators["primary"])
 
     def calibrate_outcome(self, task: str, scores: Floats, base_rate: float | None = None) -> Floats:
         """Give the probability of Overturned where a share `base_rate` is Overturned, `config.base_rate` by default.
@@ -265,9 +293,9 @@ class RationaleModel:
             primary_reason=self._choose_primary(reasons, scores, part, i, proba) if reasons else None,
             certainty=round(_expect_f1(proba, [reason.label for reason in reasons]), 4) if read else None,
             sentences=tuple(
-                SentencePrediction(row.start_char, row.end_char, ROLE_CODES[int(role)], bool(verdict >= 0.5))
+                SentencePrediction(row.start_char, row.end_char, ROLE_CODES[role], verdict >= 0.5)
                 for row, role, verdict in zip(
-                    item.rows, scores.roles[part].argmax(axis=1), scores.verdicts[part], strict=True
+                    item.rows, scores.roles[part].argmax(axis=1).tolist(), scores.verdicts[part].tolist(), strict=True
                 )
             ),
         )
@@ -280,31 +308,23 @@ class RationaleModel:
             return reasons[0].label
         index = [REASONS.index(reason.label) for reason in reasons]
         overturned = float(scores.outcomes["verdict"][i])
-        X = make_rank_features(scores.reasons[part], scores.roles[part], scores.verdicts[part], proba, overturned)[
-            index
-        ]
-        return reasons[int(self.estimators["primary"].predict_proba(X)[:, 1].argmax())].label
+        X = make_rank_features(scores.reasons[part], scores.roles[part], scores.verdicts[part], proba, overturned)
+        return reasons[int(self._primary(X[index]).argmax())].label
 
     def _decode_reasons(self, item: ItemFeatures, scores: Floats, proba: Floats) -> tuple[ReasonPrediction, ...]:
         if not len(scores):
             return ()
-        found = [j for j in np.argsort(-proba, kind="stable") if proba[j] >= self.thresholds[j]]
+        held = sorted((-p, j) for j, p in enumerate(proba.tolist()) if p >= self.thresholds[j])
         return tuple(
-            ReasonPrediction(
-                REASONS[j],
-                round(float(proba[j]), 4),
-                self._find_evidence(item, scores[:, j]),
-            )
-            for j in found
+            ReasonPrediction(REASONS[j], round(-p, 4), self._find_evidence(item, scores[:, j])) for p, j in held
         )
 
     def _find_evidence(self, item: ItemFeatures, scores: Floats) -> tuple[Evidence, ...]:
         """Take the sentences that score nearly as high as the best one."""
         least = self.config.evidence_share * scores.max()
+        rows = [item.rows[i] for i in np.flatnonzero(scores >= least)]
         return tuple(
-            Evidence(row.start_char, row.end_char, item.rationale[row.start_char : row.end_char])
-            for row, score in zip(item.rows, scores, strict=True)
-            if score >= least
+            Evidence(row.start_char, row.end_char, item.rationale[row.start_char : row.end_char]) for row in rows
         )
 
 
@@ -335,40 +355,29 @@ def read_decisions(features: Sequence[ItemFeatures], verdict: Floats) -> list[st
     ]
 
 
-def _predict_roles(estimators: Mapping[str, Any], X: sp.csr_matrix, item_of_sentence: npt.NDArray[np.int64]) -> Floats:
-    """Give role probabilities in the order of `ROLES`."""
-    alone = _spread_roles(estimators["sentence_roles"], X)
-    return _spread_roles(estimators["roles_in_context"], make_role_context(alone, item_of_sentence))
+@dataclass(frozen=True, slots=True)
+class _LinearTable:
+    """Words -> log-odds."""
+
+    table: NgramTable
+    linear: Linear
+
+    def __call__(self, words: Sequence[Sequence[Sequence[str]]]) -> Floats:
+        return self.linear(self.table.transform(words))
 
 
-def _spread_roles(estimator: Any, X: Any) -> Floats:
-    """Give one column a role, 0 for a role that the training set does not hold."""
-    proba = np.zeros((X.shape[0], len(ROLE_CODES)))
-    proba[:, estimator.classes_] = estimator.predict_proba(X)
+def _spread_roles(log_odds: Floats, classes: npt.NDArray[np.int64]) -> Floats:
+    """Give one probability a role, 0 for a role that the training set does not hold."""
+    proba = np.zeros((len(log_odds), len(ROLE_CODES)))
+    # two classes have one column: the second one's
+    proba[:, classes] = softmax(log_odds if len(classes) != 2 else np.pad(log_odds, ((0, 0), (1, 0))), axis=1)
     return proba
 
 
-def make_row_texts(name: str, rows: Sequence[SentenceRow], decisions: Sequence[str]) -> list[str]:
-    """Give one text of each row; the decided marks say under which decision a mark stands."""
-    if name != "decided_marks":
-        return [getattr(row, name) for row in rows]
-    return [
-        " ".join(f"{decision}:{mark}" for mark in row.marks.split()) if decision else ""
+def make_row_words(rows: Sequence[SentenceRow], decisions: Sequence[str]) -> list[list[tuple[str, ...]]]:
+    """Give for each of `ROW_TEXTS` the words of each row; the decided marks say under which decision a mark stands."""
+    decided = [
+        tuple([f"{decision}:{mark}" for mark in row.marks]) if decision else ()
         for row, decision in zip(rows, decisions, strict=True)
     ]
-
-
-def transform_rows(
-    estimators: Mapping[str, Any], rows: Sequence[SentenceRow], decisions: Sequence[str]
-) -> sp.csr_matrix:
-    """Give the features of sentences that roles and verdict flags are read from, shape (n_sentences, n_features)."""
-    names = ("words", "kinds", "statuses", "marks", "decided_marks")
-    return sp.hstack(
-        [estimators[name].transform(make_row_texts(name, rows, decisions)) for name in names], format="csr"
-    )
-
-
-def add_context(estimators: Mapping[str, Any], X: sp.csr_matrix, rows: Sequence[SentenceRow]) -> sp.csr_matrix:
-    """Add what reasons are read from besides: the marks of the sentences before and after, and what was asked for."""
-    context = [estimators[name].transform([getattr(row, name) for row in rows]) for name in ("neighbours", "requests")]
-    return sp.hstack([X, *context], format="csr")
+    return [decided if name == "decided_marks" else [getattr(row, name) for row in rows] for name in ROW_TEXTS]

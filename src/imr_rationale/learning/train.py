@@ -99,7 +99,7 @@ def make_training_set(corpus: Sequence[AnnotatedLetter], letters: Sequence[Annot
     texts = tuple(make_item_text(letter, item) for letter, item in pairs)
     features = tuple(make_features(texts))
     files = tuple(letter.file for letter, _ in pairs)
-    groups = group_items([letter.id for letter, _ in pairs], [item.words for item in features])
+    groups = group_items([letter.id for letter, _ in pairs], [" ".join(item.words) for item in features])
     return TrainingSet(
         texts=texts,
         features=features,

@@ -15,7 +15,7 @@ from imr_rationale.errors import SourceError
 from imr_rationale.letters.clean import decode_bytes, find_encoding
 from imr_rationale.letters.limits import MAX_CHARS
 
-__all__ = ["PRESETS", "TABLES", "Columns", "read_rows"]
+__all__ = ["PRESETS", "TABLES", "Columns", "read_batch", "read_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,8 +241,18 @@ def _read_parquet(file: IO[bytes], columns: Columns) -> Iterator[Row]:
     with _explained("Parquet", (pa.ArrowException, OSError, ValueError, TypeError)), pq.ParquetFile(file) as table:
         _check_columns(table.schema_arrow.names, columns.names())
         for batch in table.iter_batches(batch_size=PARQUET_ROWS, columns=list(columns.names()), use_threads=False):
-            cells = {name: _to_list(batch.column(name)) for name in columns.names()}
-            yield from (dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True))
+            yield from _list_rows(batch, columns)
+
+
+def read_batch(batch: Any, columns: Columns) -> Iterator[dict[str, str | None]]:
+    """Yield the rows of an Arrow record batch as `read_rows` does those of a file."""
+    for row in _list_rows(batch, columns):
+        yield {name: _to_text(cell) for name, cell in row.items()}
+
+
+def _list_rows(batch: Any, columns: Columns) -> Iterator[dict[str, Any]]:
+    cells = {name: _to_list(batch.column(name)) for name in columns.names()}
+    yield from (dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True))
 
 
 def _to_list(column: Any) -> list[Any]:

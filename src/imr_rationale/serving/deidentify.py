@@ -11,7 +11,7 @@ from typing import Any
 from imr_rationale.letters.sources import Document, Reject
 from imr_rationale.serving.rows import Row
 
-__all__ = ["coarsen_dates", "deidentify_rows", "hide_source"]
+__all__ = ["coarsen_dates", "deidentify_rows", "hide_reject", "hide_source"]
 
 _ORDINAL = "(?:st|nd|rd|th)?"
 #: a number, a month or a year begins and ends here; "_" is no part of it
@@ -134,14 +134,16 @@ def hide_source(step: Document | Reject, number: int) -> Document | Reject:
     >>> hide_source(Reject("Doe.csv:2", "row", "Doe.csv:2: no readable row (a quote): 'CM15-0106031,Doe'"), 7).error
     'letter 7: no readable row (a quote): …'
     """
-    name = _name_letter(number)
-    if isinstance(step, Document):
-        return replace(step, source=name)
-    reason = step.error
+    return hide_reject(step, number) if isinstance(step, Reject) else replace(step, source=_name_letter(number))
+
+
+def hide_reject(reject: Reject, number: int) -> Reject:
+    """Give why a letter was rejected, under its number."""
+    name, reason = _name_letter(number), reject.error
     # errors print white space as one blank
-    for source in (step.source, " ".join(step.source.split())):
+    for source in (reject.source, " ".join(reject.source.split())):
         reason = reason.replace(f"{source}: ", "")
-    return replace(step, source=name, error=f"{name}: {coarsen_dates(QUOTED_RE.sub('…', reason))}")
+    return replace(reject, source=name, error=f"{name}: {coarsen_dates(QUOTED_RE.sub('…', reason))}")
 
 
 def _name_letter(number: int) -> str:

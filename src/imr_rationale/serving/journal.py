@@ -5,20 +5,24 @@ on behind the last file of which both know.
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
+from types import MappingProxyType
 
 from imr_rationale.errors import SourceError
 
-__all__ = ["Entry", "Journal"]
+__all__ = ["Entry", "Journal", "Part"]
 
+NO_FILES: Mapping[int, str] = MappingProxyType({})
 SCHEMA = """
 DROP TABLE IF EXISTS settings;
 DROP TABLE IF EXISTS files;
 DROP TABLE IF EXISTS entries;
 DROP TABLE IF EXISTS warnings;
+DROP TABLE IF EXISTS parts;
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE files (position INTEGER PRIMARY KEY, path TEXT);
 CREATE TABLE entries (
@@ -26,6 +30,7 @@ CREATE TABLE entries (
     letter TEXT, layout TEXT, outcome TEXT, n_items INTEGER, n_overturned INTEGER, end INTEGER
 );
 CREATE TABLE warnings (position INTEGER, text TEXT);
+CREATE TABLE parts (number INTEGER PRIMARY KEY, name TEXT, n_rows INTEGER, n_letters INTEGER, sha256 TEXT);
 """
 
 
@@ -44,7 +49,7 @@ class Entry:
     letter : str or None
         Its case number; of a letter without names a digest of it.
     end : int
-        Size of the partial output behind its rows, in bytes.
+        Size of the partial output behind its rows, in bytes; of a part, where the output has parts.
     """
 
     file: int
@@ -60,19 +65,37 @@ class Entry:
     end: int = 0
 
 
+#: all of an entry
+COLUMNS = tuple(field.name for field in fields(Entry))
+read_entry = attrgetter(*COLUMNS)
+#: read in the order in which they were written, without sorting
+WARNINGS = "SELECT position, text, source FROM warnings CROSS JOIN entries USING (position) ORDER BY warnings.rowid"
+INSERT = f"INSERT INTO entries (position, {', '.join(COLUMNS)}) VALUES (?, {', '.join('?' * len(COLUMNS))})"  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A finished part of an output, and the sha256 of its file."""
+
+    name: str
+    n_rows: int
+    n_letters: int
+    sha256: str
+
+
 class Journal:
     """The journal of one run.
 
     Parameters
     ----------
     path : Path or None
-        None keeps it in memory: such a run cannot be resumed.
+        None keeps it in a file without a name, which goes with this process: such a run cannot be resumed.
     """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
         with self._explained():
-            self.database = sqlite3.connect(path or ":memory:", isolation_level=None)
+            self.database = sqlite3.connect(path or "", isolation_level=None)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -134,35 +157,56 @@ class Journal:
             return None
         return dict(self.query("SELECT name, value FROM settings"))
 
-    def check_file(self, position: int, path: str) -> None:
-        """Note that a file's turn has come; refuse another file than the run before found at its place."""
+    def check_files(self, names: Iterable[str]) -> None:
+        """Refuse to go on with other files than the run before had begun.
+
+        Parameters
+        ----------
+        names : iterable of str
+            All files, in order; read as far as the run before had come.
+        """
+        found = iter(names)
         with self._explained():
-            known = self.database.execute("SELECT path FROM files WHERE position = ?", (position,)).fetchone()
-            if known is None:
-                self.database.execute("INSERT INTO files VALUES (?, ?)", (position, path))
-            elif known[0] != path:
-                raise SourceError(f"--resume: found {path} in the place of {known[0]}; start without --resume")
+            for (known,) in self.database.execute("SELECT path FROM files ORDER BY position"):
+                name = next(found, None)
+                if name is None:
+                    raise SourceError("--resume: fewer files than when the run began; start without --resume")
+                if name != known:
+                    raise SourceError(f"--resume: found {name} in the place of {known}; start without --resume")
 
-    def check_number(self, n_files: int) -> None:
-        """Refuse to go on with fewer files than the run before had begun."""
-        if self.query("SELECT count(*) FROM files")[0][0] > n_files:
-            raise SourceError("--resume: fewer files than when the run began; start without --resume")
+    def add(self, entries: Sequence[tuple[Entry, Sequence[str]]], files: Mapping[int, str] = NO_FILES) -> None:
+        """Note what became of letters; all of it or nothing.
 
-    def add(self, entry: Entry, warnings: Sequence[str]) -> None:
-        """Note what became of a letter; all of it or nothing."""
-        columns = list(Entry.__dataclass_fields__)
-        values = [getattr(entry, name) for name in columns]
-        insert = f"INSERT INTO entries ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
+        Parameters
+        ----------
+        entries : sequence of (Entry, warnings)
+        files : mapping of int to str
+            Index and name of the files that they stand in.
+        """
+        numbered = list(enumerate(entries, self.count_entries() + 1))
         with self._explained(), self._together():
-            cursor = self.database.execute(insert, values)
-            if warnings:
-                self.database.executemany(
-                    "INSERT INTO warnings VALUES (?, ?)", [(cursor.lastrowid, text) for text in warnings]
-                )
+            self.database.executemany("INSERT OR IGNORE INTO files VALUES (?, ?)", list(files.items()))
+            self.database.executemany(INSERT, [(number, *read_entry(entry)) for number, (entry, _) in numbered])
+            self.database.executemany(
+                "INSERT INTO warnings VALUES (?, ?)",
+                [(number, text) for number, (_, warnings) in numbered for text in warnings],
+            )
+
+    def add_part(self, part: Part) -> None:
+        """Note that a part is whole."""
+        with self._explained(), self._together():
+            self.database.execute(
+                "INSERT INTO parts (name, n_rows, n_letters, sha256) VALUES (?, ?, ?, ?)",
+                (part.name, part.n_rows, part.n_letters, part.sha256),
+            )
+
+    def list_parts(self) -> list[Part]:
+        """Give the parts that are whole, in order."""
+        return [Part(*row) for row in self.query("SELECT name, n_rows, n_letters, sha256 FROM parts ORDER BY number")]
 
     def count_entries(self) -> int:
         """Give how many letters were read or rejected."""
-        return int(self.query("SELECT count(*) FROM entries")[0][0])
+        return int(self.query("SELECT coalesce(max(position), 0) FROM entries")[0][0])
 
     def find_last(self) -> tuple[int, int]:
         """Give the index of the last file, and how many of its letters are done."""
@@ -178,6 +222,11 @@ class Journal:
         """Yield source and error of each rejected letter."""
         with self._explained():
             yield from self.database.execute("SELECT source, error FROM entries WHERE error NOT NULL ORDER BY position")
+
+    def warnings(self) -> Iterator[tuple[int, str, str]]:
+        """Yield number, text and source of each warning, in the order of the letters."""
+        with self._explained():
+            yield from self.database.execute(WARNINGS)
 
     def query(self, statement: str, *values: object) -> list[tuple]:  # type: ignore[type-arg]
         """Give the rows of a query."""

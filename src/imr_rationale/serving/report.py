@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -120,7 +120,6 @@ def make_report(journal: Journal, *, named: bool = True) -> BatchReport:
     [(files, rejected, items, overturned)] = query(
         "SELECT count(*), count(error), coalesce(sum(n_items), 0), coalesce(sum(n_overturned), 0) FROM entries"
     )
-    warnings = _list_warnings(journal)
     return BatchReport(
         files=files,
         read=files - rejected,
@@ -130,9 +129,9 @@ def make_report(journal: Journal, *, named: bool = True) -> BatchReport:
         kinds={kind: (n - bad, bad) for kind, n, bad in query(KINDS)},
         layouts={layout: (n, n_items) for layout, n, n_items in query(LAYOUTS)},
         outcomes=dict(query(OUTCOMES)),
-        missing=_make_groups([row for row in warnings if _is_missing(row.text)]),
-        warnings=_make_groups([row for row in warnings if not _is_missing(row.text)]),
-        rejects=_make_groups(_list_rejects(journal)),
+        missing=_make_groups(lambda: (row for row in _list_warnings(journal) if _is_missing(row.text))),
+        warnings=_make_groups(lambda: (row for row in _list_warnings(journal) if not _is_missing(row.text))),
+        rejects=_make_groups(lambda: _list_rejects(journal)),
         same_case=_find_duplicates(journal, "letter", None if named else "case"),
         same_text=_find_duplicates(journal, "digest", None if named else "text"),
     )
@@ -147,15 +146,14 @@ class _Remark:
     source: str
 
 
-def _list_warnings(journal: Journal) -> list[_Remark]:
-    rows = journal.query("SELECT position, text, source FROM warnings JOIN entries USING (position) ORDER BY position")
-    return [_Remark(letter, ITEM_RE.sub("", text), source) for letter, text, source in rows]
+def _list_warnings(journal: Journal) -> Iterator[_Remark]:
+    for letter, text, source in journal.warnings():
+        yield _Remark(letter, ITEM_RE.sub("", text), source)
 
 
-def _list_rejects(journal: Journal) -> list[_Remark]:
-    return [
-        _Remark(i, error.removeprefix(f"{source}: "), source) for i, (source, error) in enumerate(journal.rejects())
-    ]
+def _list_rejects(journal: Journal) -> Iterator[_Remark]:
+    for i, (source, error) in enumerate(journal.rejects()):
+        yield _Remark(i, error.removeprefix(f"{source}: "), source)
 
 
 def _is_missing(text: str) -> bool:
@@ -163,24 +161,51 @@ def _is_missing(text: str) -> bool:
     return text.endswith(NOT_READ) and text.removesuffix(NOT_READ) in FIELDS
 
 
-def _make_groups(remarks: Iterable[_Remark]) -> tuple[Group, ...]:
-    """Group texts that differ in their numbers and quoted words only, the most frequent first; the rare ones in one."""
-    firsts: dict[str, str] = {}
-    letters: dict[str, dict[int, str]] = {}
-    for remark in remarks:
-        key = DETAIL_RE.sub("…", remark.text)
-        firsts.setdefault(key, remark.text)
-        letters.setdefault(key, {})[remark.letter] = remark.source
-    order = sorted(letters, key=lambda key: (-len(letters[key]), key))
-    groups = [_make_group(key if len(letters[key]) > 1 else firsts[key], letters[key]) for key in order[:N_KINDS]]
-    if others := order[N_KINDS:]:
-        n_letters = len({letter for key in others for letter in letters[key]})
-        groups.append(Group(f"{len(others)} other kinds", n_letters, (), len(others)))
+@dataclass(slots=True)
+class _Kind:
+    """Remarks that are equal but for numbers and quoted words; only what the report shows of their letters is kept."""
+
+    first: str
+    n_letters: int = 0
+    last: int | None = None
+    examples: tuple[str, ...] = ()
+
+    def add(self, remark: _Remark) -> None:
+        """Count a remark; those of one letter follow each other."""
+        if remark.letter != self.last:
+            self.last = remark.letter
+            self.n_letters += 1
+            self.examples = (*self.examples, remark.source)[:N_EXAMPLES]
+
+
+def _make_groups(read: Callable[[], Iterable[_Remark]]) -> tuple[Group, ...]:
+    """Group texts that differ in their numbers and quoted words only, the most frequent first; the rare ones in one.
+
+    Parameters
+    ----------
+    read : callable
+        Gives the remarks in the order of their letters, anew each time: a million of them are not kept.
+    """
+    kinds: dict[str, _Kind] = {}
+    for remark in read():
+        kinds.setdefault(_find_key(remark), _Kind(remark.text)).add(remark)
+    order = sorted(kinds, key=lambda key: (-kinds[key].n_letters, key))
+    groups = [_make_group(key, kinds[key]) for key in order[:N_KINDS]]
+    if others := frozenset(order[N_KINDS:]):
+        rest = _Kind("")
+        for remark in read():
+            if _find_key(remark) in others:
+                rest.add(remark)
+        groups.append(Group(f"{len(others)} other kinds", rest.n_letters, (), len(others)))
     return tuple(groups)
 
 
-def _make_group(text: str, letters: Mapping[int, str]) -> Group:
-    return Group(text, len(letters), tuple(letters.values())[:N_EXAMPLES])
+def _find_key(remark: _Remark) -> str:
+    return DETAIL_RE.sub("…", remark.text)
+
+
+def _make_group(key: str, kind: _Kind) -> Group:
+    return Group(key if kind.n_letters > 1 else kind.first, kind.n_letters, kind.examples)
 
 
 def _find_duplicates(journal: Journal, column: str, word: str | None) -> Duplicates:

@@ -15,7 +15,16 @@ from typing import Any
 
 from imr_rationale.errors import SourceError
 
-__all__ = ["WRITERS", "WRITING", "check_output", "check_place", "finish_output", "neutralise", "open_instead"]
+__all__ = [
+    "WRITERS",
+    "WRITING",
+    "check_output",
+    "check_place",
+    "finish_output",
+    "neutralise",
+    "open_instead",
+    "write_parquet",
+]
 
 #: ending of a file that takes another's place when all of it is written
 WRITING = ".writing"
@@ -24,6 +33,10 @@ WRITING = ".writing"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 #: rows of a group of a Parquet file
 GROUP_ROWS = 10_000
+
+
+#: from a file of JSON Lines, with the fields of its rows, to the output
+Writer = Callable[[Path, Path, Mapping[str, type]], object]
 
 
 def check_output(output: Path) -> None:
@@ -36,7 +49,8 @@ def check_output(output: Path) -> None:
     """
     if output.suffix.lower() not in WRITERS:
         raise SourceError(
-            f"{output}: unknown kind {output.suffix!r}; known: {', '.join(WRITERS)}, or - for standard output"
+            f"{output}: unknown kind {output.suffix!r}; known: {', '.join(WRITERS)}, {output}/ for a folder of "
+            "Parquet parts, or - for standard output"
         )
     check_place(output)
 
@@ -58,9 +72,16 @@ def check_place(path: Path) -> None:
 
 
 @contextmanager
-def open_instead(path: Path) -> Iterator[Path]:
-    """Give a new file to write to, which takes the place of `path` when all of it is written."""
-    writing = path.with_name(path.name + WRITING)
+def open_instead(path: Path, *, through: Path | None = None) -> Iterator[Path]:
+    """Give a new file to write to, which takes the place of `path` when all of it is written.
+
+    Parameters
+    ----------
+    path : Path
+    through : Path, optional
+        The file meanwhile, in the same folder; beside `path`, with an ending, when left out.
+    """
+    writing = through or path.with_name(path.name + WRITING)
     # what a killed run left here may be linked to another file
     writing.unlink(missing_ok=True)
     try:
@@ -72,10 +93,17 @@ def open_instead(path: Path) -> Iterator[Path]:
         writing.unlink(missing_ok=True)
 
 
-def finish_output(rows: Path, output: Path) -> None:
-    """Turn a file of JSON Lines into `output`, which appears under its name only when all of it is written."""
+def finish_output(rows: Path, output: Path, fields: Mapping[str, type]) -> None:
+    """Turn a file of JSON Lines into `output`, which appears under its name only when all of it is written.
+
+    Parameters
+    ----------
+    rows, output : Path
+    fields : mapping of str to type
+        Every name in a row, with the type of its column.
+    """
     with open_instead(output) as writing:
-        WRITERS[output.suffix.lower()](rows, writing)
+        WRITERS[output.suffix.lower()](rows, writing, fields)
 
 
 def neutralise(value: Any) -> Any:
@@ -100,51 +128,38 @@ def _flatten(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value
 
 
-def _write_jsonl(rows: Path, output: Path) -> None:
+def _write_jsonl(rows: Path, output: Path, fields: Mapping[str, type]) -> None:
     # no link: the next run writes to `rows`
     shutil.copyfile(rows, output)
 
 
-def _write_csv(rows: Path, output: Path) -> None:
+def _write_csv(rows: Path, output: Path, fields: Mapping[str, type]) -> None:
     with output.open("w", encoding="utf-8", newline="") as file:
-        writer: csv.DictWriter[str] | None = None
+        writer = csv.DictWriter(file, list(fields))
+        writer.writeheader()
         for row in _read_rows(rows):
-            if writer is None:
-                writer = csv.DictWriter(file, list(row))
-                writer.writeheader()
             writer.writerow({key: neutralise(value) for key, value in row.items()})
 
 
-def _write_parquet(rows: Path, output: Path) -> None:
+def write_parquet(rows: Path, output: Path, fields: Mapping[str, type]) -> int:
+    """Write a file of JSON Lines as Parquet, nested values as JSON text; gives the number of rows.
+
+    Types come from the fields, so that files of one command can be read together whichever values are missing.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pa.schema(list(_find_types(rows).items()))
-    found = _read_rows(rows)
+    types = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+    schema = pa.schema([(name, types[kind]) for name, kind in fields.items()])
+    found, n_rows = _read_rows(rows), 0
     with pq.ParquetWriter(output, schema) as writer:
         while group := list(islice(found, GROUP_ROWS)):
             writer.write_table(pa.Table.from_pylist(group, schema=schema))
+            n_rows += len(group)
+    return n_rows
 
 
-def _find_types(rows: Path) -> dict[str, Any]:
-    """Give the type of each column: what its values are in all rows, text where they are all missing."""
-    import pyarrow as pa
-
-    known = {bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
-    found: dict[str, set[type]] = {}
-    for row in _read_rows(rows):
-        for name, value in row.items():
-            kinds = found.setdefault(name, set())
-            if value is not None:
-                kinds.add(type(value))
-    numbers = {name: pa.float64() if kinds == {int, float} else None for name, kinds in found.items()}
-    return {
-        name: numbers[name] or (known.get(next(iter(kinds)), pa.string()) if len(kinds) == 1 else pa.string())
-        for name, kinds in found.items()
-    }
-
-
-#: output suffix -> function from a file of JSON Lines to the output
-WRITERS: Mapping[str, Callable[[Path, Path], None]] = MappingProxyType(
-    {".jsonl": _write_jsonl, ".csv": _write_csv, ".parquet": _write_parquet}
+#: output suffix -> function that writes it
+WRITERS: Mapping[str, Writer] = MappingProxyType(
+    {".jsonl": _write_jsonl, ".csv": _write_csv, ".parquet": write_parquet}
 )

@@ -1,29 +1,40 @@
-"""The file that MLflow stores as a model's code: it loads through our own allow-list, never through pickle."""
+"""The file that MLflow stores as a model's code: it loads through our own allow-list, never through pickle.
 
-from pathlib import Path
+It runs outside of the package, so that it uses the package's public names as any other program does.
+"""
+
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import mlflow
 import pandas as pd
 
-from imr_rationale.learning.bundle import load_bundle
-from imr_rationale.learning.model import RationaleModel
-from imr_rationale.records import ItemText
+from imr_rationale import load_model, predict_letters
+from imr_rationale.errors import LetterParseError, ModelError
+from imr_rationale.letters.layout import parse_document
+from imr_rationale.letters.sources import Document
+from imr_rationale.records import ItemText, Letter
 
-_MODELS: dict[str, RationaleModel] = {}
+CELLS = ("id", "outcome", "treatment")
 
 
 class RationalePythonModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
-    """Rationale in, labels out: one row each, columns as in the signature."""
+    """Rationales in, labels out; or letters in, the rows of their items out: columns as in the signature."""
 
     def load_context(self, context: Any) -> None:
-        """Load the model folder once a process."""
-        folder = context.artifacts["bundle"]
-        if folder not in _MODELS:
-            _MODELS[folder] = load_bundle(Path(folder))
-        self.model = _MODELS[folder]
+        """Load the model folder, once a process: MLflow itself runs this file anew for each task of a cluster."""
+        self.model = load_model(context.artifacts["bundle"])
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Read whole letters where there is a column `text`, else rationales."""
+        if "text" in model_input:
+            return self._predict_letters(model_input, (params or {}).get("min_certainty", 0.0))
+        if "rationale" in model_input:
+            return self._predict_rationales(model_input)
+        raise ModelError("neither a column 'rationale' nor a column 'text'")
+
+    def _predict_rationales(self, model_input: pd.DataFrame) -> pd.DataFrame:
         """Read column `rationale`, and where present `treatment`, `summary`, `claims_administrator_guideline`."""
         optional = [c for c in ("treatment", "summary", "claims_administrator_guideline") if c in model_input]
         texts = [
@@ -32,10 +43,48 @@ class RationalePythonModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, nam
         ]
         return pd.DataFrame([_flatten(prediction) for prediction in self.model.predict(texts)])
 
+    def _predict_letters(self, model_input: pd.DataFrame, min_certainty: float) -> pd.DataFrame:
+        """Read column `text`, and where present `source` and what else a document has; without text there is no row."""
+        found = [_read_document(row) for row in model_input.to_dict("records")]
+        letters = [one for one in found if isinstance(one, tuple)]
+        rows = iter(predict_letters(letters, model=self.model, min_certainty=min_certainty))
+        answers: list[dict[str, Any]] = [
+            {"error": None, "rows": [_nest_as_text(row) for row in next(rows)]}
+            if isinstance(one, tuple)
+            else {"error": one, "rows": []}
+            for one in found
+        ]
+        return pd.DataFrame({"rows": [json.dumps(answer, ensure_ascii=False) for answer in answers]})
+
+
+def _read_document(row: Mapping[Any, Any]) -> tuple[Letter, str] | str | None:
+    """Give a letter and its source, or why it is none; None where there is no text."""
+    cells = {name: _read_cell(value) for name, value in row.items()}
+    text = cells["text"]
+    if text is None:
+        return None
+    document = Document(
+        cells.get("source") or "",
+        cells.get("kind") or "text",
+        text,
+        tuple(json.loads(cells.get("notes") or "[]")),
+        **{name: cells.get(name) for name in CELLS},
+    )
+    try:
+        return parse_document(document), document.source
+    except LetterParseError as error:
+        return str(error)
+
 
 def _read_cell(value: Any) -> str | None:
     """Give a cell's text, None where it is empty or missing."""
     return value or None if isinstance(value, str) else None
+
+
+def _nest_as_text(row: dict[str, Any]) -> dict[str, Any]:
+    """Give a row as tables hold it: lists and objects as JSON text."""
+    nested = (list, dict)
+    return {k: json.dumps(v, ensure_ascii=False) if isinstance(v, nested) else v for k, v in row.items()}
 
 
 def _flatten(prediction: Any) -> dict[str, Any]:

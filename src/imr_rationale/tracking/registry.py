@@ -1,15 +1,16 @@
-"""The registered model: load it by its address, compare runs, promote one to champion."""
+"""The registered model: load it by its address, hand it to a cluster, compare runs, promote one to champion."""
 
 import tempfile
 import time
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from imr_rationale.errors import AnnotationError, ModelError, TrackingError
+from imr_rationale.errors import AnnotationError, EngineError, ModelError, TrackingError
 from imr_rationale.learning.bootstrap import N_BOOTSTRAP
 from imr_rationale.learning.bundle import MANIFEST, load_bundle
 from imr_rationale.learning.evaluation import Evaluation
@@ -21,10 +22,18 @@ from imr_rationale.review.card import format_summary
 from imr_rationale.review.compare import Comparison, compare_evaluations, write_comparison
 from imr_rationale.review.gate import Bar, check_coverage, check_headlines, check_labels, check_leak, check_speed
 from imr_rationale.tracking.runs import fetch_evaluations
-from imr_rationale.tracking.store import ALIAS, EXPERIMENT, UNKNOWN, connect, find_run
-from imr_rationale.tracking.upload import LONGEST, log_files
+from imr_rationale.tracking.store import ALIAS, EXPERIMENT, UNKNOWN, connect, find_run, import_mlflow
+from imr_rationale.tracking.upload import LONGEST, describe_pyfunc, log_files
 
-__all__ = ["Promotion", "RunComparison", "compare_runs", "load_logged_model", "promote_run"]
+__all__ = [
+    "Promotion",
+    "RunComparison",
+    "compare_runs",
+    "fetch_bundle",
+    "load_logged_model",
+    "make_spark_udf",
+    "promote_run",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +68,71 @@ def load_logged_model(uri: str, store: str) -> RationaleModel:
         return _load(mlflow, uri)
 
 
+def fetch_bundle(uri: str, store: str, place: Path) -> Path:
+    """Download a logged model to `place`; gives the model folder in it.
+
+    Raises
+    ------
+    TrackingError
+        The store does not know it, or it holds no model of this package.
+    """
+    with connect(store, must_exist=True) as mlflow:
+        return _download(mlflow, uri, place)
+
+
+def make_spark_udf(spark: Any, bundle: Path, place: Path, *, min_certainty: float = 0.0) -> Callable[..., Any]:
+    """Give the function of a Spark column of letters to their rows as JSON.
+
+    The column is a struct of a `Document`'s fields, its notes as JSON. The bundle is wrapped anew, whatever was logged
+    beside it: the workers run this version's code, which loads the model through the allow-list.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    bundle : Path
+        Model folder.
+    place : Path
+        Empty folder, which is there as long as the function is used.
+    min_certainty : float
+
+    Returns
+    -------
+    callable
+        Its value is `{"error": text or null, "rows": [...]}`; lists and objects inside a row are JSON text again.
+
+    Raises
+    ------
+    EngineError
+        The function cannot be made.
+    """
+    mlflow = import_mlflow()
+    folder = place / "pyfunc"
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=UserWarning, module=r"mlflow\.")
+            warnings.filterwarnings(
+                "ignore", category=FutureWarning, message="PySpark does not yet fully support pandas"
+            )
+            mlflow.pyfunc.save_model(folder, **describe_pyfunc(bundle))
+            made: Callable[..., Any] = mlflow.pyfunc.spark_udf(
+                spark, str(folder), result_type="string", env_manager="local", params={"min_certainty": min_certainty}
+            )
+    except (mlflow.exceptions.MlflowException, OSError) as error:
+        raise EngineError(f"the model cannot be handed to Spark: {error}") from error
+    return made
+
+
 def _load(mlflow: Any, uri: str) -> RationaleModel:
     with tempfile.TemporaryDirectory(prefix="imr-model-") as place:
-        folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=place))
-        found = next(folder.rglob(MANIFEST), None)
-        if found is None:
-            raise TrackingError(f"{uri}: holds no imr-rationale model")
-        return load_bundle(found.parent)
+        return load_bundle(_download(mlflow, uri, Path(place)))
+
+
+def _download(mlflow: Any, uri: str, place: Path) -> Path:
+    folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(place)))
+    found = next(folder.rglob(MANIFEST), None)
+    if found is None:
+        raise TrackingError(f"{uri}: holds no imr-rationale model")
+    return found.parent
 
 
 def compare_runs(store: str, first: str, second: str, *, n_bootstrap: int = N_BOOTSTRAP) -> RunComparison:

@@ -2,9 +2,10 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from imr_rationale.errors import TrackingError
@@ -14,10 +15,12 @@ __all__ = [
     "ALIAS",
     "DEFAULT_STORE",
     "EXPERIMENT",
+    "SETTINGS",
     "UNKNOWN",
     "connect",
     "find_run",
     "find_run_id",
+    "import_mlflow",
     "open_experiment",
     "resolve_store",
 ]
@@ -30,6 +33,15 @@ DEFAULT_STORE = "sqlite:///mlflow.db"
 VARIABLE = "MLFLOW_TRACKING_URI"
 #: a server that answers nothing fails a run's tracking after about two minutes, not after mlflow's quarter of an hour
 PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "30", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
+#: of mlflow's environment, where it does not say otherwise
+SETTINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "GIT_PYTHON_REFRESH": "quiet",
+        **PATIENCE,
+    }
+)
 FILE = "sqlite:///"
 #: seconds to wait for another process that makes the tables of a store, which takes it some ten
 PATIENCE_WITH_FILE = 120
@@ -43,6 +55,19 @@ UNKNOWN = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
 def resolve_store(option: str | None) -> str:
     """Give the tracking store: the option, else MLFLOW_TRACKING_URI, else a file in the working folder."""
     return option or os.environ.get(VARIABLE) or DEFAULT_STORE
+
+
+def import_mlflow() -> Any:
+    """Import mlflow without telemetry, silent but for errors; it is pointed at no store."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    import logging
+
+    import mlflow
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return mlflow
 
 
 @contextmanager
@@ -59,24 +84,13 @@ def connect(store: str, *, must_exist: bool = False) -> Iterator[Any]:
     TrackingError
         In place of every error of the store: it cannot be reached, does not know what is asked for, or refuses.
     """
-    settings = {
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-        "GIT_PYTHON_REFRESH": "quiet",
-        **PATIENCE,
-    }
-    for name, value in settings.items():
-        os.environ.setdefault(name, value)
     if must_exist and store.startswith(FILE) and not Path(store.removeprefix(FILE)).is_file():
         raise TrackingError(f"{store}: no such store; 'imr train' makes one")
-    import logging
+    mlflow = import_mlflow()
     import warnings
 
-    import mlflow
     from sqlalchemy.exc import SQLAlchemyError
 
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=UserWarning, module=r"mlflow\.")

@@ -1,13 +1,14 @@
 """Upload a record: parameters, data sets, artifacts, model, metrics, in this order; what is there already is left."""
 
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from imr_rationale.errors import ModelError, TrackingError
 from imr_rationale.labels import OUTCOME_TASKS
 from imr_rationale.learning.bundle import read_manifest, record_run
+from imr_rationale.letters.sources import Document
 from imr_rationale.review.card import write_card
 from imr_rationale.tracking.record import (
     ARTIFACTS,
@@ -20,10 +21,22 @@ from imr_rationale.tracking.record import (
 )
 from imr_rationale.tracking.store import connect, open_experiment
 
-__all__ = ["LONGEST", "lock_record", "log_files", "log_metrics", "log_sources", "upload_record"]
+__all__ = [
+    "LONGEST",
+    "describe_pyfunc",
+    "lock_record",
+    "log_files",
+    "log_metrics",
+    "log_sources",
+    "upload_record",
+]
 
 #: the packages that a logged model needs beside this one
 REQUIREMENTS = ("imr-rationale",)
+#: of a rationale; the first one must be there
+RATIONALE_COLUMNS = ("rationale", "treatment", "summary", "claims_administrator_guideline")
+#: of a whole letter, or of a table's row that is no letter; `text` must be there, `notes` is JSON
+DOCUMENT_COLUMNS = tuple(field.name for field in fields(Document))
 #: metrics that a store takes in one request
 BATCH = 1000
 #: characters that every store takes of a parameter or a tag
@@ -185,11 +198,8 @@ def _log_model(mlflow: Any, record: RunRecord, folder: Path) -> RunRecord:
     with mlflow.start_run(run_id=record.run_id):
         info = mlflow.pyfunc.log_model(
             name="model",
-            python_model=str(Path(__file__).with_name("pyfunc.py")),
-            artifacts={"bundle": str(bundle)},
-            signature=_make_signature(mlflow),
             input_example=pd.DataFrame([dict(record.example)]),
-            pip_requirements=list(REQUIREMENTS),
+            **describe_pyfunc(bundle),
         )
         record = replace(record, model_id=info.model_id)
         write_record(record, folder)
@@ -212,20 +222,31 @@ def _find_home(record: RunRecord, bundle: Path) -> list[Path]:
     return [home] if same else []
 
 
-def _make_signature(mlflow: Any) -> Any:
-    """Give the columns in, of which only the rationale must be there, and the columns out."""
-    from mlflow.types import ColSpec, Schema
+def describe_pyfunc(bundle: Path) -> dict[str, Any]:
+    """Give the arguments with which MLflow logs or saves the model in a folder, in any of its ways to do so."""
+    return {
+        "python_model": str(Path(__file__).with_name("pyfunc.py")),
+        "artifacts": {"bundle": str(bundle)},
+        "signature": _make_signature(),
+        "pip_requirements": list(REQUIREMENTS),
+    }
 
-    optional = ("treatment", "summary", "claims_administrator_guideline")
+
+def _make_signature() -> Any:
+    """Give the columns in, which are those of rationales or those of letters, and the columns out of either."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+
+    columns = dict.fromkeys((*RATIONALE_COLUMNS, *DOCUMENT_COLUMNS))
     probabilities = (f"{task}_probability" for task in OUTCOME_TASKS)
-    return mlflow.models.ModelSignature(
-        inputs=Schema(
-            [ColSpec("string", "rationale"), *(ColSpec("string", name, required=False) for name in optional)]
-        ),
+    return ModelSignature(
+        inputs=Schema([ColSpec("string", name, required=False) for name in columns]),
         outputs=Schema(
             [
-                *(ColSpec("string", name) for name in ("reasons", "primary_reason")),
+                *(ColSpec("string", name, required=False) for name in ("reasons", "primary_reason")),
                 *(ColSpec("double", name, required=False) for name in probabilities),
+                ColSpec("string", "rows", required=False),
             ]
         ),
+        params=ParamSchema([ParamSpec("min_certainty", "double", 0.0)]),
     )

@@ -1,0 +1,153 @@
+"""Text -> normalised words and where they begin."""
+
+import re
+from bisect import bisect_left
+from functools import cache, lru_cache
+from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple
+
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from imr_rationale.language.lexicon import WORDS_KEPT
+
+if TYPE_CHECKING:
+    import Stemmer
+
+__all__ = [
+    "Words",
+    "lower_text",
+    "normalize_text",
+    "read_lowered",
+    "read_text",
+    "read_words",
+    "split_plain",
+    "split_words",
+    "stem",
+    "take_words",
+]
+
+# "self-directed", "patient's", "11/16/16", "#60", "2-3", "80%"
+WORD_RE = re.compile(
+    r"([a-z]+(?:['’-][a-z]+)*|\b\d{1,2}[/-]\d{1,2}[/-]\d{2,4}\b|#?\b\d[\d,.]*(?:-\d[\d,.]*)?%?|[;:\"?%])", re.ASCII
+)
+# "11/16/16"
+DATE_RE = re.compile(r"\d{1,2}[/-]\d{1,2}[/-]\d{2,4}", re.ASCII)
+# "self" and "directed"
+PLAIN_WORD_RE = re.compile(r"[a-z]{3,}")
+
+
+class Words(NamedTuple):
+    """The words of a text, side by side.
+
+    Attributes
+    ----------
+    starts, ends : list of int
+        Offsets in the text.
+    words : list of str
+        Normalised: in lower case, dates and numbers as <date> and <num>.
+    """
+
+    starts: list[int]
+    ends: list[int]
+    words: list[str]
+
+
+def lower_text(text: str) -> str:
+    """Lower the case without moving any offset.
+
+    Examples
+    --------
+    >>> lower_text("The İ of İzmir"), len("The İ of İzmir")
+    ('the İ of İzmir', 14)
+    """
+    lowered = text.lower()
+    if len(lowered) == len(text):
+        return lowered
+    return "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
+
+
+def split_words(lowered: str) -> Words:
+    """Split a text in lower case into its normalised words."""
+    parts = WORD_RE.split(lowered)
+    edges = list(accumulate(map(len, parts)))
+    words = [word if word >= "a" or word in MARKS else _read_number(word) for word in parts[1::2]]
+    return Words(edges[:-1:2], edges[1::2], words)
+
+
+#: words of one sign
+MARKS = frozenset(';:"?%')
+
+
+def take_words(words: Words, start: int, end: int) -> Words:
+    """Give the words that begin in `text[start:end]`."""
+    part = slice(bisect_left(words.starts, start), bisect_left(words.starts, end))
+    return Words(words.starts[part], words.ends[part], words.words[part])
+
+
+def _read_number(word: str) -> str:
+    return "<date>" if DATE_RE.fullmatch(word) else "<num>"
+
+
+@Language.component("imr_words")
+def set_words(doc: Doc) -> Doc:
+    """Keep the text of `doc`, the same in lower case, and its words."""
+    # who makes a Doc knows its text; of one that comes without, spaCy puts it together
+    text = doc.user_data["text"] = doc.user_data.get("text") or doc.text
+    lowered = doc.user_data["lowered"] = lower_text(text)
+    doc.user_data["words"] = split_words(lowered)
+    return doc
+
+
+def read_text(doc: Doc) -> str:
+    """Give `doc.text` of a Doc of the pipeline, which spaCy puts together anew each time."""
+    return str(doc.user_data["text"])
+
+
+def read_lowered(doc: Doc) -> str:
+    """Give the text of a Doc of the pipeline in lower case, at the same offsets."""
+    return str(doc.user_data["lowered"])
+
+
+def read_words(doc: Doc) -> Words:
+    """Give the words of a Doc of the pipeline."""
+    words: Words = doc.user_data["words"]
+    return words
+
+
+def normalize_text(text: str) -> str:
+    """Lower the case and write dates and numbers as <date> and <num>.
+
+    Examples
+    --------
+    >>> normalize_text("On 11/16/16, #60 tablets were denied.")
+    'on <date> <num> tablets were denied'
+    """
+    return " ".join(split_words(text.lower()).words)
+
+
+@lru_cache(maxsize=WORDS_KEPT)
+def split_plain(word: str) -> tuple[tuple[int, str], ...]:
+    """Give (offset, letters) of each run of three letters or more: "self-directed" holds two, "<num>" none."""
+    if word[0] < "a":
+        return ()
+    return tuple((match.start(), match.group()) for match in PLAIN_WORD_RE.finditer(word))
+
+
+@lru_cache(maxsize=WORDS_KEPT)
+def stem(word: str) -> str:
+    """Give the stem of a normalised word.
+
+    Examples
+    --------
+    >>> " ".join(map(stem, "no documentation of functional improvement".split()))
+    'no document of function improv'
+    """
+    return str(_make_stemmer().stemWord(word))
+
+
+@cache
+def _make_stemmer() -> "Stemmer.Stemmer":
+    import Stemmer
+
+    return Stemmer.Stemmer("english")

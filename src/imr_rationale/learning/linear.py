@@ -1,0 +1,62 @@
+"""Fitted scikit-learn estimators as the one product that prediction needs of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from sklearn.pipeline import Pipeline
+
+from imr_rationale.learning.estimators import Floats
+
+__all__ = ["Linear", "join_linear", "make_linear"]
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """Log-odds as a linear function.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (n_features, n_columns)
+    intercept : ndarray of shape (n_columns,)
+    """
+
+    coef: npt.NDArray[Any]
+    intercept: Floats
+
+    def __call__(self, X: sp.csr_matrix | Floats) -> Floats:
+        """Give log-odds of shape (n_rows, n_columns)."""
+        return np.asarray(X @ self.coef + self.intercept, dtype=np.float64)
+
+
+def make_linear(estimator: Any) -> Linear:
+    """Give what a logistic regression, or a standard scaler and one behind it, multiplies by.
+
+    Two classes have one column, more have one each: what `softmax` is taken of.
+    """
+    if not isinstance(estimator, Pipeline):
+        return Linear(np.ascontiguousarray(estimator.coef_.T), np.asarray(estimator.intercept_, dtype=np.float64))
+    scaler, regression = (step for _, step in estimator.steps)
+    coef = regression.coef_ / scaler.scale_
+    return Linear(np.ascontiguousarray(coef.T), regression.intercept_ - coef @ scaler.mean_)
+
+
+def join_linear(parts: Sequence[tuple[Linear, int]], n_features: int) -> Linear:
+    """Put functions side by side; each reads the features from its offset on, as many as it knows.
+
+    Parameters
+    ----------
+    parts : sequence of (Linear, offset)
+    n_features : int
+        Features of all.
+    """
+    coef = np.zeros((n_features, sum(part.coef.shape[1] for part, _ in parts)), dtype=np.float32)
+    column = 0
+    for part, offset in parts:
+        rows, columns = part.coef.shape
+        coef[offset : offset + rows, column : column + columns] = part.coef
+        column += columns
+    return Linear(coef, np.concatenate([part.intercept for part, _ in parts]))
