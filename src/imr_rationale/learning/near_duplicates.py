@@ -1,8 +1,8 @@
 """Many texts -> groups of near-duplicates, in memory that holds numbers alone.
 
-MinHash proposes, the shingles decide. Texts with the same words are one text from the beginning. Each distinct text gets
-a signature by datasketch's permutations; parts of it ("bands") bring texts together that may be near-duplicates, one
-band after the other; whether two of them share enough of their five-word runs is then counted exactly. So no two texts
+MinHash proposes, the shingles decide. Texts with the same words are one text from the beginning. Each distinct text
+gets a signature by datasketch's permutations; parts of it ("bands") bring texts together that may be near-duplicates,
+one band after the other; whether two of them share enough of their five-word runs is then counted exactly. So no two texts
 are ever joined that should not be, and a pair at the threshold is missed with a probability of `MISSED` (one above it
 with less). Near-duplicates of near-duplicates are in one group.
 
