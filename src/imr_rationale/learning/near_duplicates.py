@@ -2,9 +2,9 @@
 
 MinHash proposes, the shingles decide. Texts with the same words are one text from the beginning. Each distinct text
 gets a signature by datasketch's permutations; parts of it ("bands") bring texts together that may be near-duplicates,
-one band after the other; whether two of them share enough of their five-word runs is then counted exactly. So no two texts
-are ever joined that should not be, and a pair at the threshold is missed with a probability of `MISSED` (one above it
-with less). Near-duplicates of near-duplicates are in one group.
+one band after the other; whether two of them share enough of their five-word runs is then counted exactly. So no two
+texts are ever joined that should not be, and a pair at the threshold is missed with a probability of `MISSED` (one
+above it with less). Near-duplicates of near-duplicates are in one group.
 
 Signatures are made for many texts at once with numpy: datasketch's own `MinHash` takes eight times as long, most of it
 to hash each run by SHA-1.
