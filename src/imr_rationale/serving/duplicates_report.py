@@ -198,15 +198,19 @@ def format_duplicates(report: DuplicatesReport) -> Iterator[str]:
             yield f"not read    {others:,} others"
     for share in report.boilerplate:
         yield (
-            f"boilerplate {share.share:.1%} of the items in {share.n_groups:,} groups of {share.smallest} or more"
+            f"boilerplate {share.share:.1%} of the items in {_count(share.n_groups)} of {share.smallest} or more"
             f" ({share.n_exact:,} exact, {share.n_near:,} near; {share.n_across:,} across letters)"
         )
-    yield f"opposite    {_count(report.opposite)} with both Upheld and Overturned"
+    yield f"opposite    {_count_items(report.opposite)} with both Upheld and Overturned"
     if report.unpredicted is not None:
-        yield f"differing   {_count(report.differing)} with different primary reasons"
+        yield f"differing   {_count_items(report.differing)} with different primary reasons"
         if report.unpredicted:
             yield f"predictions none for {report.unpredicted:,} of the items"
 
 
-def _count(listing: Listing) -> str:
-    return f"{listing.n_groups:,} groups ({listing.n_items:,} items)"
+def _count_items(listing: Listing) -> str:
+    return f"{_count(listing.n_groups)} ({listing.n_items:,} items)"
+
+
+def _count(n_groups: int) -> str:
+    return f"{n_groups:,} {'group' if n_groups == 1 else 'groups'}"
