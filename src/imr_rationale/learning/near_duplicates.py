@@ -52,8 +52,8 @@ LANES = 64
 SPARE = 4.0
 #: texts in one bucket that are all compared with each other; in a larger one each is compared with as many leaders
 CROWD = 64
-#: pairs in memory at a time
-PAIRS = 1 << 16
+#: pairs in memory at a time, and those of a crowd that are compared before it is seen what they joined
+PAIRS, CROWD_PAIRS = 1 << 16, 1 << 13
 
 Progress = Callable[[str, int, int], None]
 Words32 = npt.NDArray[np.uint32]
@@ -287,10 +287,19 @@ class _Joiner:
         for left, right in buckets.take(buckets.lengths <= CROWD).pair_all():
             self._join(left, right)
         for bucket in buckets.take(buckets.lengths > CROWD).list_members():
-            _, first = np.unique(self.labels[bucket], return_index=True)
-            # the first of all was compared above
-            for leader in bucket[np.sort(first)[1:CROWD]]:
-                self._join(np.full(len(bucket), leader), bucket)
+            self._compare_crowd(bucket)
+
+    def _compare_crowd(self, bucket: Ints) -> None:
+        """Compare all of a bucket with the first texts of its groups, but for its first text, which was compared."""
+        _, first = np.unique(self.labels[bucket], return_index=True)
+        leaders = np.sort(first)[1:CROWD]
+        ranks = np.full(len(bucket), CROWD)
+        ranks[0], ranks[leaders] = 0, np.arange(1, len(leaders) + 1)
+        # several leaders at a time, so that the others are read once for all of them
+        step = max(CROWD_PAIRS // len(bucket), 1)
+        for k in range(0, len(leaders), step):
+            leader, member = np.nonzero(ranks[leaders[k : k + step], None] < ranks)
+            self._join(bucket[leaders[k + leader]], bucket[member])
 
     def _keep_open(self, buckets: "_Buckets") -> "_Buckets":
         """Leave out the buckets whose texts are all in one group."""
