@@ -2,7 +2,7 @@
 
 import click
 
-from imr_rationale.cli import letters, review, training
+from imr_rationale.cli import duplicates, letters, review, training
 
 __all__ = ["main"]
 
@@ -13,6 +13,6 @@ def main() -> None:
     """Read why medical treatment is refused or granted in Independent Medical Review letters."""
 
 
-COMMANDS: tuple[click.Command, ...] = (*letters.COMMANDS, *training.COMMANDS, *review.COMMANDS)
+COMMANDS: tuple[click.Command, ...] = (*letters.COMMANDS, *duplicates.COMMANDS, *training.COMMANDS, *review.COMMANDS)
 for command in COMMANDS:
     main.add_command(command)

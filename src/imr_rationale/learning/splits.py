@@ -7,15 +7,11 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
-from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.model_selection import StratifiedGroupKFold
 
-__all__ = ["NEAR_DUPLICATE", "group_items", "group_writers", "make_folds"]
+from imr_rationale.learning.near_duplicates import find_near_duplicates, number_by_first
 
-#: rationales that share this part of their five-word runs (Jaccard) are near-duplicates: boilerplate with a
-#: treatment's name exchanged shares about 0.7, two texts by the same hand under 0.2
-NEAR_DUPLICATE = 0.5
-SHINGLE_WORDS = 5
+__all__ = ["group_items", "group_writers", "make_folds"]
 
 
 def group_items(letters: Sequence[str], texts: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -29,19 +25,10 @@ def group_items(letters: Sequence[str], texts: Sequence[str]) -> npt.NDArray[np.
     Returns
     -------
     ndarray of shape (n_items,)
+        Groups counted from 0 in the order in which they first appear.
     """
-    n = len(letters)
-    vectorizer = CountVectorizer(
-        token_pattern=r"\S+", lowercase=False, ngram_range=(SHINGLE_WORDS, SHINGLE_WORDS), binary=True
-    )
-    shingles = vectorizer.fit_transform([_lengthen(text) for text in texts])
-    shared = (shingles @ shingles.T).tocoo()
-    sizes = np.asarray(shingles.sum(axis=1)).ravel()
-    near = shared.data >= NEAR_DUPLICATE * (sizes[shared.row] + sizes[shared.col] - shared.data)
     _, letter_index = np.unique(letters, return_inverse=True)
-    same = sp.coo_matrix((np.ones(n), (np.arange(n), letter_index))).tocsr()
-    links = sp.coo_matrix((near[near], (shared.row[near], shared.col[near])), shape=(n, n)) + same @ same.T
-    return np.asarray(connected_components(links, directed=False)[1], dtype=np.int64)
+    return number_by_first(_join_groups(letter_index, find_near_duplicates(texts)))
 
 
 def group_writers(groups: npt.NDArray[np.int64], writers: Sequence[str | None]) -> npt.NDArray[np.int64]:
@@ -57,19 +44,17 @@ def group_writers(groups: npt.NDArray[np.int64], writers: Sequence[str | None]) 
     -------
     ndarray of shape (n_items,)
     """
-    n = len(groups)
     named = [f"group {group}" if writer is None else writer for group, writer in zip(groups, writers, strict=True)]
     _, writer_index = np.unique(named, return_inverse=True)
     _, group_index = np.unique(groups, return_inverse=True)
-    links = sp.coo_matrix((np.ones(n), (writer_index, group_index)))
+    return _join_groups(writer_index, group_index)
+
+
+def _join_groups(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Join items that share a number on the left or on the right, directly or over others."""
+    links = sp.coo_matrix((np.ones(len(left)), (left, right)))
     _, component = connected_components(sp.block_array([[None, links], [links.T, None]], format="csr"), directed=False)
-    return np.asarray(component[writer_index], dtype=np.int64)
-
-
-def _lengthen(text: str) -> str:
-    """Repeat a text of under five words until it has one run of five."""
-    words = text.split() or ["-"]
-    return text if len(words) >= SHINGLE_WORDS else " ".join((words * SHINGLE_WORDS)[:SHINGLE_WORDS])
+    return np.asarray(component[left], dtype=np.int64)
 
 
 def make_folds(
