@@ -151,9 +151,10 @@ class PredictRows:
             from imr_rationale.tracking.store import resolve_store
 
             tracking_uri = resolve_store(tracking_uri)
-        elif model is not None:
-            model = str(Path(model).absolute())
         fitted = load_model(model, tracking_uri=tracking_uri)
+        if model is not None and Path(model).is_dir():
+            # workers have folders of their own
+            model = str(Path(model).absolute())
         return cls(model, tracking_uri, fitted.manifest["sha256"], min_certainty)
 
     def __call__(self, letters: Sequence[tuple[Letter, str]]) -> list[list[Row]]:
