@@ -52,8 +52,10 @@ LANES = 64
 SPARE = 4.0
 #: texts in one bucket that are all compared with each other; in a larger one each is compared with as many leaders
 CROWD = 64
-#: pairs in memory at a time, and those of a crowd that are compared before it is seen what they joined
-PAIRS, CROWD_PAIRS = 1 << 16, 1 << 13
+#: pairs that were counted in vain and are remembered, at most: 64 megabytes
+MEMORY_BITS = 24
+#: pairs in memory at a time
+PAIRS = 1 << 16
 
 Progress = Callable[[str, int, int], None]
 Words32 = npt.NDArray[np.uint32]
@@ -166,7 +168,7 @@ class NearDuplicates:
             joiner.compare_band(keys, by_digest)
             progress("compare", band + 1, signer.n_bands)
         self.n_compared, self.n_counted = joiner.n_compared, joiner.n_counted
-        return number_by_first(joiner.labels[distinct].astype(np.int64))
+        return number_by_first(joiner.groups.find(distinct))
 
     def _find_distinct(self) -> tuple[Ints, Ints, Ints]:
         """Find the distinct texts, in the order of their first appearance.
@@ -247,14 +249,65 @@ class _Signer:
         return np.fromfile(self.path, dtype=np.uint32, count=self.n_texts, offset=band * self.n_texts * width)
 
 
-class _Joiner:
-    """Pairs of distinct texts -> groups.
+class _Groups:
+    """Texts in groups that are joined one by one; each group is named by its lowest text."""
 
-    Attributes
-    ----------
-    labels : ndarray of shape (n_distinct,)
-        Texts with one label are in one group.
+    def __init__(self, n_texts: int) -> None:
+        self.parents = np.arange(n_texts, dtype=np.int32)
+
+    def find(self, texts: Ints) -> Ints:
+        """Give the group of each text, and remember the way."""
+        found = self.parents[texts]
+        while not np.array_equal(found, above := self.parents[found]):
+            found = above
+        self.parents[texts] = found
+        return found.astype(np.int64)
+
+    def merge(self, left: Ints, right: Ints) -> None:
+        """Join the groups of pairs."""
+        if not len(left):
+            return
+        old, places = np.unique(self.find(np.concatenate([left, right])), return_inverse=True)
+        ends = places[: len(left)], places[len(left) :]
+        links = sp.coo_array((np.ones(len(left), dtype=bool), ends), shape=(len(old), len(old)))
+        _, component = connected_components(links, directed=False)
+        lowest = np.full(component.max() + 1, len(self.parents), dtype=np.int64)
+        np.minimum.at(lowest, component, old)
+        self.parents[old] = lowest[component]
+
+
+class _PairMemory:
+    """Remember pairs that were counted in vain: they come together again in other bands.
+
+    A table of one size: a pair may be forgotten for another one, and is taken for one that it is not with a probability
+    of 2⁻³².
     """
+
+    def __init__(self, n_texts: int) -> None:
+        self.n_bits = min(max((16 * n_texts).bit_length(), 8), MEMORY_BITS)
+        self.tags = np.zeros(1 << self.n_bits, dtype=np.uint32)
+
+    def _hash(self, left: Ints, right: Ints) -> tuple[npt.NDArray[np.uint64], Words32]:
+        """Give the place and the tag of each pair, whichever text comes first."""
+        pairs = np.minimum(left, right).astype(np.uint64) << np.uint64(32) | np.maximum(left, right).astype(np.uint64)
+        pairs = (pairs ^ pairs >> np.uint64(29)) * np.uint64(0xBF58476D1CE4E5B9)
+        pairs = (pairs ^ pairs >> np.uint64(32)) * np.uint64(0x94D049BB133111EB)
+        return pairs >> np.uint64(64 - self.n_bits), (pairs & np.uint64(0xFFFFFFFF)).astype(np.uint32)
+
+    def knows(self, left: Ints, right: Ints) -> npt.NDArray[np.bool_]:
+        """Tell which pairs are remembered."""
+        places, tags = self._hash(left, right)
+        known: npt.NDArray[np.bool_] = self.tags[places] == tags
+        return known
+
+    def add(self, left: Ints, right: Ints) -> None:
+        """Remember pairs."""
+        places, tags = self._hash(left, right)
+        self.tags[places] = tags
+
+
+class _Joiner:
+    """Pairs of distinct texts -> groups."""
 
     def __init__(self, shingles: ShingleFile, firsts: Ints, lanes: npt.NDArray[np.uint8], threshold: float) -> None:
         self.shingles = shingles
@@ -262,7 +315,8 @@ class _Joiner:
         self.sizes = shingles.sizes[firsts]
         self.lanes = lanes
         self.threshold = threshold
-        self.labels = np.arange(len(firsts), dtype=np.int32)
+        self.groups = _Groups(len(firsts))
+        self.apart = _PairMemory(len(firsts))
         self.n_compared = self.n_counted = 0
         # two bytes are equal by chance once in 256 times
         equal = threshold + (1 - threshold) / 256
@@ -287,67 +341,47 @@ class _Joiner:
         for left, right in buckets.take(buckets.lengths <= CROWD).pair_all():
             self._join(left, right)
         for bucket in buckets.take(buckets.lengths > CROWD).list_members():
-            self._compare_crowd(bucket)
-
-    def _compare_crowd(self, bucket: Ints) -> None:
-        """Compare all of a bucket with the first texts of its groups, but for its first text, which was compared."""
-        _, first = np.unique(self.labels[bucket], return_index=True)
-        leaders = np.sort(first)[1:CROWD]
-        ranks = np.full(len(bucket), CROWD)
-        ranks[0], ranks[leaders] = 0, np.arange(1, len(leaders) + 1)
-        # several leaders at a time, so that the others are read once for all of them
-        step = max(CROWD_PAIRS // len(bucket), 1)
-        for k in range(0, len(leaders), step):
-            leader, member = np.nonzero(ranks[leaders[k : k + step], None] < ranks)
-            self._join(bucket[leaders[k + leader]], bucket[member])
+            _, first = np.unique(self.groups.find(bucket), return_index=True)
+            # the first of all was compared above
+            for leader in bucket[np.sort(first)[1:CROWD]]:
+                self._join(np.full(len(bucket), leader), bucket)
 
     def _keep_open(self, buckets: "_Buckets") -> "_Buckets":
         """Leave out the buckets whose texts are all in one group."""
         if not len(buckets.starts):
             return buckets
         places = buckets.list_places()
-        labels = self.labels[buckets.texts[places]]
+        groups = self.groups.find(buckets.texts[places])
         starts = np.cumsum(buckets.lengths) - buckets.lengths
-        lowest, highest = np.minimum.reduceat(labels, starts), np.maximum.reduceat(labels, starts)
+        lowest, highest = np.minimum.reduceat(groups, starts), np.maximum.reduceat(groups, starts)
         return buckets.take(lowest != highest)
 
     def _join(self, left: Ints, right: Ints) -> None:
         """Join the near-duplicates among pairs."""
         for start in range(0, len(left), PAIRS):
             a, b = left[start : start + PAIRS], right[start : start + PAIRS]
-            apart = self.labels[a] != self.labels[b]
+            apart = self.groups.find(a) != self.groups.find(b)
             self.n_compared += int(apart.sum())
             a, b = self._sift(a[apart], b[apart])
             self.n_counted += len(a)
             near = self._is_near(a, b)
-            self._merge(a[near], b[near])
+            self.groups.merge(a[near], b[near])
+            self.apart.add(a[~near], b[~near])
 
     def _sift(self, left: Ints, right: Ints) -> tuple[Ints, Ints]:
-        """Leave out pairs that are too different in size, then those whose signatures share too little."""
+        """Leave out pairs that are too different in size, whose signatures share too little, or that were counted."""
         sizes = self.sizes[left], self.sizes[right]
         alike = np.minimum(*sizes) >= self.threshold * np.maximum(*sizes)
         left, right = left[alike], right[alike]
         alike = (self.lanes[left] == self.lanes[right]).sum(axis=1) >= self.fewest
-        return left[alike], right[alike]
+        left, right = left[alike], right[alike]
+        new = ~self.apart.knows(left, right)
+        return left[new], right[new]
 
     def _is_near(self, left: Ints, right: Ints) -> npt.NDArray[np.bool_]:
         common = self.shingles.count_common(self.firsts[left], self.firsts[right])
         near: npt.NDArray[np.bool_] = common >= self.threshold * (self.sizes[left] + self.sizes[right] - common)
         return near
-
-    def _merge(self, left: Ints, right: Ints) -> None:
-        """Give the groups of pairs one label, the lowest."""
-        if not len(left):
-            return
-        old, places = np.unique(self.labels[np.concatenate([left, right])], return_inverse=True)
-        ends = places[: len(left)], places[len(left) :]
-        links = sp.coo_array((np.ones(len(left), dtype=bool), ends), shape=(len(old), len(old)))
-        _, component = connected_components(links, directed=False)
-        lowest = np.full(component.max() + 1, len(self.labels), dtype=np.int32)
-        np.minimum.at(lowest, component, old)
-        new = np.arange(len(self.labels), dtype=np.int32)
-        new[old] = lowest[component]
-        self.labels = new[self.labels]
 
 
 class _Buckets:
