@@ -4,7 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imr_rationale.letters.citation import MAX_CHARS, read_basis
+from imr_rationale.learning.corpus import AnnotatedLetter
+from imr_rationale.letters import guidelines
+from imr_rationale.letters.citation import MAX_CHARS, _find_marks, read_basis
+from imr_rationale.letters.folding import Phrase, fold_case
+from imr_rationale.letters.guidelines import MARK_RE, MARK_WORDS, WORD_RE
 from imr_rationale.records import Citation
 
 MTUS = "Decision based on MTUS "
@@ -374,3 +378,88 @@ def test_read_basis_offsets_index_the_line(line: str) -> None:
         ends.append(citation.end_char)
     for found in filter(None, (basis.outside_mtus, basis.none_cited)):
         assert line[found.start_char : found.end_char] == found.value
+
+
+#: one line for each way in which a mark begins
+MARKED = (
+    "Decisions based upon ODG; the Claims Administrator based its decision on ACOEM. The Expert Reviewer cited",
+    "onThe MAXIMUS Reviewer relied on NonMTUS Citations, Non- MTUS",
+    "ODG, which is not part of the MTUS; ACOEM,that are a part of MTUS and both part of the MTUS",
+    "CA MTUS, California-Medical Treatment Utilization Schedule Guidelines, Official Disability, ODG",
+    "2nd Edition ACOEM's Practice Guidelines, third annual ed. American College of Occupational & Environmental Medicine",
+    "Other Medical Treatment Guideline or Medical Evidence: http://a.b www.c.d, https://e",
+    "Forearm, Wrist and Hand Complaints; Lower Backs Disorders; Stress-Related Conditions; General Approaches 2004",
+    "Pain, Suffering and the Restoration of Function 2004; Cornerstones of Disability Prevention and Management 2004",
+    "Chronic Pain Guidelines, Opioid, 2016; Post-surgical 2009; Postsurgical Guideline; Traumatic Brain Injury 2016",
+    "U.S. Department of; 21 CFR; J Bone, VA/DoD; MDGuidelines; MD Guidelines; Physicians' Desk; peer-reviewed; Drugs.com",
+    "ODG; Carpal Tunnel Syndrome chapter, and Head: Infectious Disease/ Pain (Chronic); Burns. and Chapter 12",
+    "Opioid Treatment 2016, and Workplace Rules & Tests 2018, and so on",
+    "\u017ftre\u017f\u017f related condition\u017f; Chron\u0131c Pain Guideline\u017f; \u212anee Complaints; Offic\u0130al Disability",
+    "ACOEM first ed. ACOEM, second edition ACOEM; Cervical and Thoracic Spine Disorders; Elbow/Shoulder Complaints",
+    "Preface: Fitness for Duty: Mental Illness: Hernia: Diabetes: Pulmonary: Lumbar & Thoracic chapter; Acupuncture 2007",
+    "ODG; Hernia; Diabetes; Pulmonary; Preface; Burns; Eyes; Hips; Groin; Ankle; Foot; Leg; Wrists; Necks; Pain, a",
+    "Upper Back Complaints; Low Back Complaints; Hip Complaints; Groin Complaints; Ankle Disorders; Foot Disorders",
+    "Leg Complaints; Wrist Complaints; Neck Complaints; Eye Complaints; Pelvis Disorders; Knees Disorders; Initial "
+    "Approaches to Treatment 2004; The Professional Reviewer cited",
+    "National US California Centers for Cochrane Agency for Goodman Mosby Mayo Clinic RxList Journal of New England",
+    "Labor Code FDA CMS Medicare PubMed Medscape MedlinePlus UpToDate WebMD Milliman MCG InterQual Aetna Cigna Blue Cross",
+    "Sanford AAO AAOS ACC ACG ACR ADA AHA AHRQ AMA AUA CDC JNC NICE NIH PDR USPSTF Center for American",
+)
+#: lines that cite nothing, and what stands beside a guideline's name
+UNCITED = (
+    *(
+        "None",
+        "N/A",
+        "NA",
+        "Not stated",
+        "No guideline was cited",
+        "The Reviewer failed to cite any",
+        "ODG (MTUS chapter)",
+    ),
+    *(
+        "MTUS is silent",
+        "not covered in MTUS",
+        "No section of the MTUS",
+        "outside the MTUS",
+        "p\n4",
+        "pp 4",
+        "pgs. 5-6",
+    ),
+)
+NAMED_PHRASES = [
+    *((name, value) for name, value in vars(guidelines).items() if isinstance(value, Phrase)),
+    *((f"NOISE[{i}]", phrase) for i, phrase in enumerate(guidelines.NOISE)),
+]
+
+
+def list_marks(line: str) -> list[tuple[tuple[int, int], str | None]]:
+    return [(mark.span(), mark.lastgroup) for mark in MARK_RE.finditer(line)]
+
+
+@pytest.mark.parametrize("line", MARKED)
+def test_find_marks_finds_what_a_search_finds(line: str) -> None:
+    assert [(mark.span(), mark.lastgroup) for mark in _find_marks(line)] == list_marks(line) != []
+
+
+def test_every_mark_is_tried() -> None:
+    found = {kind for line in MARKED for _, kind in list_marks(line)}
+    assert found == set(MARK_RE.groupindex) - {"no"}
+    words = {word for line in MARKED for word in WORD_RE.findall(line.lower())}
+    assert set(MARK_WORDS) <= {*words, *(f"{word}s" for word in words), *(word.removesuffix("s") for word in words)}
+
+
+@given(
+    st.lists(st.sampled_from([*PIECES, *" ".join(MARKED).split(" "), "; ", ", ", "the"])), st.sampled_from(("", " "))
+)
+def test_find_marks_finds_what_a_search_finds_in_any_line(pieces: list[str], joint: str) -> None:
+    line = joint.join(pieces)
+    assert [(mark.span(), mark.lastgroup) for mark in _find_marks(line)] == list_marks(line)
+
+
+@pytest.mark.parametrize("phrase", [pytest.param(phrase, id=name) for name, phrase in NAMED_PHRASES])
+def test_phrase_holds_one_of_its_words(phrase: Phrase, corpus: tuple[AnnotatedLetter, ...]) -> None:
+    items = [item for letter in corpus for item in letter.items]
+    printed = {line for item in items for line in (item.claims_administrator_guideline, item.reviewer_guideline)}
+    found = [line for line in {*printed, *MARKED, *PIECES, *UNCITED} if phrase.pattern.search(line)]
+    assert found
+    assert [line for line in found if not phrase.may_stand_in(fold_case(line))] == []

@@ -1,10 +1,10 @@
-"""Near-duplicate rationales: grouped as an exact comparison groups them, and told of by outcome and reason."""
+"""Near-duplicates: the groups are those of comparing everything with everything, and what is said of them is true."""
 
+import csv
 import json
 import random
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -16,584 +16,587 @@ from hypothesis import strategies as st
 from scipy.sparse.csgraph import connected_components
 from sklearn.feature_extraction.text import CountVectorizer
 
-from conftest import HELDOUT, run
+from conftest import run
+from imr_rationale.cli import duplicates as command
 from imr_rationale.errors import SourceError
 from imr_rationale.labels import REASONS
 from imr_rationale.language.words import normalize_text
-from imr_rationale.learning import near_duplicates
-from imr_rationale.learning.corpus import AnnotatedLetter, read_corpus
-from imr_rationale.learning.near_duplicates import choose_bands, find_near_duplicates, open_near_duplicates
+from imr_rationale.learning.corpus import AnnotatedLetter
+from imr_rationale.learning.near_duplicates import (
+    CROWD,
+    LOWEST,
+    MISSED,
+    NEAR_DUPLICATE,
+    choose_bands,
+    find_near_duplicates,
+    number_by_first,
+    open_near_duplicates,
+)
 from imr_rationale.learning.render import render_pdf_text
-from imr_rationale.learning.shingles import SHINGLE_WORDS, ShingleFile, find_shingles, make_slices
+from imr_rationale.learning.shingles import SHINGLE_WORDS, ShingleFile, find_shingles
 from imr_rationale.learning.splits import group_items
-from imr_rationale.serving.duplicates import Search, find_duplicates
-from imr_rationale.serving.duplicates_report import DuplicatesReport, format_duplicates, mark_differences
-from imr_rationale.serving.readers import find_row_files
-from imr_rationale.serving.working_folder import open_working_folder
+from imr_rationale.serving.duplicates import find_duplicates
+from imr_rationale.serving.duplicates_report import EXAMPLE_CHARS, N_LISTED, N_REJECTS, DuplicatesReport
+from imr_rationale.serving.groups import GroupMaker
 
-
-def group_exactly(texts: Sequence[str], threshold: float = 0.5, letters: Sequence[str] | None = None) -> list[int]:
-    """Compare each with each: the words that count are counted one by one."""
-    words = [text.split() or ["-"] for text in texts]
-    longer = [" ".join(one if len(one) >= 5 else (one * 5)[:5]) for one in words]
-    runs = CountVectorizer(token_pattern=r"\S+", lowercase=False, ngram_range=(5, 5), binary=True).fit_transform(longer)
-    shared = (runs @ runs.T).tocoo()
-    sizes = np.asarray(runs.sum(axis=1)).ravel()
-    near = shared.data >= threshold * (sizes[shared.row] + sizes[shared.col] - shared.data)
-    links = sp.coo_matrix((near[near], (shared.row[near], shared.col[near])), shape=shared.shape).tocsr()
-    if letters is not None:
-        same = np.asarray(letters)[:, None] == np.asarray(letters)[None, :]
-        links = links + sp.csr_matrix(same)
-    return [int(label) for label in connected_components(links, directed=False)[1]]
-
-
-def make_texts(n_bases: int, n_each: int, share: float, *, seed: int = 0, n_words: int = 80) -> list[str]:
-    """Write texts that share no run of words but with those of their base; up to `share` of their words exchanged."""
-    chance = random.Random(seed)  # noqa: S311
-    texts = []
-    for base in range(n_bases):
-        words = [f"b{base}w{chance.randrange(400)}" for _ in range(n_words)]
-        for _ in range(n_each):
-            rate = chance.uniform(0, share)
-            texts.append(" ".join(f"x{chance.random()}" if chance.random() < rate else word for word in words))
-    chance.shuffle(texts)
-    return texts
-
-
-# ---------------------------------------------------------------- groups
-
-
-def test_group_items_gives_what_comparing_each_with_each_gives(corpus: tuple[AnnotatedLetter, ...]) -> None:
-    pairs = [(letter.id, item.rationale) for letter in (*corpus, *read_corpus(HELDOUT)) for item in letter.items]
-    letters, texts = [letter for letter, _ in pairs], [normalize_text(text) for _, text in pairs]
-    groups = group_items(letters, texts)
-    assert groups.tolist() == group_exactly(texts, letters=letters)
-    assert 1 < len(set(groups.tolist())) < len(set(letters))
-    assert find_near_duplicates(texts).tolist() == group_exactly(texts)
-
-
-@pytest.mark.parametrize(
-    ("n_bases", "n_each", "share"),
-    [
-        pytest.param(40, 20, 0.05, id="close"),
-        pytest.param(40, 20, 0.15, id="about the threshold"),
-        pytest.param(1, 500, 0.12, id="one crowd about the threshold"),
-        pytest.param(300, 1, 0.0, id="nothing alike"),
-    ],
+DRUGS = ("naproxen", "gabapentin", "cyclobenzaprine", "tramadol", "lidocaine", "topiramate", "duloxetine", "baclofen")
+BOILERPLATE = (
+    "The file does not show that first-line medication was tried before {} was asked for, nor that it helped the worker "
+    "in any way that a measure of function would show. Guidelines ask for such a trial first. Therefore, the request "
+    "for {} is not medically necessary."
 )
-def test_find_near_duplicates_gives_what_comparing_each_with_each_gives(
-    n_bases: int, n_each: int, share: float
+OTHER = "There is swelling of the left knee, an effusion and a positive McMurray's test, so that imaging is needed now."
+
+Row = dict[str, Any]
+
+
+def make_rationale(drug: str) -> str:
+    return BOILERPLATE.format(drug, drug)
+
+
+def vary(texts: Iterable[str], n_variants: int) -> list[str]:
+    """Copies in which more and more words are exchanged: pairs of every similarity."""
+    chance = random.Random(0)  # noqa: S311  (no secret)
+    varied = []
+    for text in texts:
+        for k in range(n_variants + 1):
+            words = text.split()
+            for _ in range(k):
+                words[chance.randrange(len(words))] = chance.choice(DRUGS)
+            varied.append(" ".join(words))
+    return varied
+
+
+@pytest.fixture(scope="module")
+def varied_texts(some_letters: tuple[AnnotatedLetter, ...]) -> list[str]:
+    rationales = [normalize_text(item.rationale) for letter in some_letters[::2] for item in letter.items]
+    return vary(rationales[:120], 4)
+
+
+# ---------------------------------------------------------------- against comparing everything with everything
+
+
+def find_runs(text: str) -> frozenset[tuple[str, ...]]:
+    words = text.split() or ["-"]
+    words = words if len(words) >= SHINGLE_WORDS else (words * SHINGLE_WORDS)[:SHINGLE_WORDS]
+    return frozenset(tuple(words[i : i + SHINGLE_WORDS]) for i in range(len(words) - SHINGLE_WORDS + 1))
+
+
+def find_similarity(left: str, right: str) -> float:
+    a, b = find_runs(left), find_runs(right)
+    return len(a & b) / len(a | b)
+
+
+def group_exactly(texts: Sequence[str], threshold: float) -> list[int]:
+    labels = list(range(len(texts)))
+    runs = [find_runs(text) for text in texts]
+    for i, j in combinations(range(len(texts)), 2):
+        common = len(runs[i] & runs[j])
+        if labels[i] != labels[j] and common >= threshold * (len(runs[i]) + len(runs[j]) - common):
+            old, new = max(labels[i], labels[j]), min(labels[i], labels[j])
+            labels = [new if label == old else label for label in labels]
+    return number_by_first(np.array(labels, dtype=np.int64)).tolist() if labels else []
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7, 0.9, 1.0])
+def test_find_near_duplicates_gives_the_groups_of_all_pairs(varied_texts: list[str], threshold: float) -> None:
+    found = find_near_duplicates(varied_texts, threshold=threshold).tolist()
+    assert found == group_exactly(varied_texts, threshold)
+    assert 1 < len(set(found)) <= len(varied_texts)
+
+
+def group_by_self_join(letters: Sequence[str], texts: Sequence[str]) -> list[int]:
+    """How training grouped items before: all pairs at once, which only small corpora have the memory for."""
+    lengthened = [" ".join((text.split() * 5)[:5]) if len(text.split()) < SHINGLE_WORDS else text for text in texts]
+    vectorizer = CountVectorizer(token_pattern=r"\S+", lowercase=False, ngram_range=(5, 5), binary=True)
+    shingles = vectorizer.fit_transform(lengthened)
+    shared = (shingles @ shingles.T).tocoo()
+    sizes = np.asarray(shingles.sum(axis=1)).ravel()
+    near = shared.data >= 0.5 * (sizes[shared.row] + sizes[shared.col] - shared.data)
+    _, letter_index = np.unique(letters, return_inverse=True)
+    same = sp.coo_matrix((np.ones(len(letters)), (np.arange(len(letters)), letter_index))).tocsr()
+    links = sp.coo_matrix((near[near], (shared.row[near], shared.col[near])), shape=shared.shape) + same @ same.T
+    return number_by_first(connected_components(links, directed=False)[1].astype(np.int64)).tolist()
+
+
+def test_group_items_gives_the_groups_of_the_exact_self_join(
+    corpus: tuple[AnnotatedLetter, ...], varied_texts: list[str]
 ) -> None:
-    texts = make_texts(n_bases, n_each, share)
-    assert find_near_duplicates(texts).tolist() == group_exactly(texts)
+    items = [(letter.id, normalize_text(item.rationale)) for letter in corpus[::4] for item in letter.items]
+    items += [(f"varied {i}", text) for i, text in enumerate(varied_texts)]
+    letters, texts = zip(*items, strict=True)
+    found = group_items(letters, texts).tolist()
+    assert found == group_by_self_join(letters, texts)
+    assert len(set(found)) < len(set(letters))
 
 
-@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.8, 1.0])
-def test_find_near_duplicates_holds_any_threshold(threshold: float) -> None:
-    texts = make_texts(20, 12, 0.1, seed=3)
-    assert find_near_duplicates(texts, threshold=threshold).tolist() == group_exactly(texts, threshold)
+# few words, so that runs are shared by chance and by copies
+SHORT_TEXTS = st.lists(st.lists(st.sampled_from("abc"), max_size=9).map(" ".join), max_size=12)
 
 
-def words_of(*numbers: int) -> str:
-    return " ".join(f"w{number}" for number in numbers)
-
-
-@pytest.mark.parametrize(
-    ("left", "right", "together"),
-    [
-        # eight runs each, of which they share m: m / (16 - m)
-        pytest.param(words_of(*range(17)), words_of(*range(12)), True, id="8 of 13"),
-        pytest.param(words_of(*range(20)), words_of(*range(12)), True, id="8 of 16: at the threshold"),
-        pytest.param(words_of(*range(21)), words_of(*range(12)), False, id="8 of 17: below"),
-        pytest.param("", "", True, id="empty"),
-        pytest.param("", "denied", False, id="empty and not"),
-        pytest.param("denied", "denied denied", True, id="short, repeated"),
-        pytest.param("not necessary", "necessary not", False, id="short, turned round"),
-        pytest.param("a b c d", "a b c d a", True, id="four words, made five"),
-        pytest.param("denied", "denied " * 30, True, id="one run over and over"),
-    ],
-)
-def test_find_near_duplicates_at_the_edges(left: str, right: str, together: bool) -> None:
-    first, second = find_near_duplicates([left, right]).tolist()
-    assert (first == second) == together
-    assert find_near_duplicates([left, right]).tolist() == group_exactly([left, right])
+@settings(max_examples=60, deadline=None)
+@given(SHORT_TEXTS, st.sampled_from([0.3, 0.5, 0.8, 1.0]))
+def test_find_near_duplicates_joins_no_pair_that_is_apart(texts: list[str], threshold: float) -> None:
+    found = find_near_duplicates(texts, threshold=threshold).tolist()
+    exact = group_exactly(texts, threshold)
+    # each of the groups is inside one of the exact ones
+    assert len(set(zip(found, exact, strict=True))) == len(set(found))
+    # the nearer a pair, the less can it be missed: this far above the threshold once in ten million times at most
+    sure = [
+        (i, j) for i, j in combinations(range(len(texts)), 2) if find_similarity(texts[i], texts[j]) > threshold + 0.25
+    ]
+    assert all(found[i] == found[j] for i, j in sure)
+    assert all(found[i] == found[j] for i, j in combinations(range(len(texts)), 2) if texts[i] == texts[j])
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.lists(st.sampled_from("abcd"), max_size=14).map(" ".join), min_size=1, max_size=12), st.randoms())
-def test_groups_do_not_depend_on_the_order(texts: list[str], chance: random.Random) -> None:
-    groups = find_near_duplicates(texts).tolist()
-    assert groups == group_exactly(texts)
-    order = list(range(len(texts)))
-    chance.shuffle(order)
-    turned = find_near_duplicates([texts[i] for i in order]).tolist()
-    pairs = {(groups[i], turned[k]) for k, i in enumerate(order)}
-    assert len(pairs) == len(set(groups)) == len(set(turned))
-
-
-def test_groups_do_not_depend_on_the_order_in_a_crowd(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few large buckets, in which leaders alone are compared: it matters which texts lead."""
-    monkeypatch.setattr(near_duplicates, "CROWD", 2)
-    monkeypatch.setattr(near_duplicates, "choose_bands", lambda threshold: (3, 1))
-    texts = make_texts(2, 150, 0.12)
-    groups = find_near_duplicates(texts).tolist()
-    turned = find_near_duplicates(texts[::-1]).tolist()[::-1]
-    assert len(set(zip(groups, turned, strict=True))) == len(set(groups)) == len(set(turned))
-
-
-def test_no_texts_are_no_groups() -> None:
-    assert find_near_duplicates([]).tolist() == []
-
-
-@pytest.mark.parametrize("n_texts", [750, 1500, 3000])
-def test_a_block_of_near_identical_texts_costs_a_comparison_a_text(n_texts: int, tmp_path: Path) -> None:
-    words = [f"w{k}" for k in range(100)]
-    texts = [" ".join([*words[: i % 100], f"drug{i}", *words[i % 100 :]]) for i in range(n_texts)]
-    with open_near_duplicates(tmp_path) as found:
-        found.add(texts)
-        assert set(found.group().tolist()) == {0}
-        assert found.n_compared < 3 * n_texts
-        assert found.n_counted <= found.n_compared
-
-
-@pytest.mark.parametrize("n_texts", [500, 1000])
-def test_a_crowd_of_texts_that_are_apart_costs_leaders_alone(
-    n_texts: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """All share a part too small to be near-duplicates, and stand in one bucket again and again."""
-    monkeypatch.setattr(near_duplicates, "CROWD", 8)
-    shared = [f"w{k}" for k in range(60)]
-    texts = [" ".join([*shared, *(f"t{i}n{k}" for k in range(40))]) for i in range(n_texts)]
-    with open_near_duplicates(tmp_path) as found:
-        found.add(texts)
-        assert len(set(found.group().tolist())) == n_texts
-        n_bands, _ = choose_bands(0.5)
-        assert found.n_compared <= n_bands * (1 + 8) * n_texts
-
-
-def test_texts_added_piece_by_piece_are_grouped_as_a_whole(tmp_path: Path) -> None:
-    texts = make_texts(10, 10, 0.1)
-    with open_near_duplicates(tmp_path) as found:
-        for start in range(0, 100, 7):
-            found.add(texts[start : start + 7])
-        assert found.group().tolist() == group_exactly(texts)
-
-
-@pytest.mark.parametrize("threshold", [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
-def test_choose_bands_misses_few_pairs_at_the_threshold(threshold: float) -> None:
-    bands, rows = choose_bands(threshold)
-    assert (1 - threshold**rows) ** bands <= 0.002
-    assert bands * rows <= 512
-
-
-# ---------------------------------------------------------------- shingles
-
-
-@given(st.lists(st.text("abc ", max_size=40), min_size=1, max_size=6))
+@given(st.lists(st.text(max_size=40), max_size=8))
 def test_find_shingles_counts_distinct_runs(texts: list[str]) -> None:
-    def count(text: str) -> int:
-        words = text.split() or ["-"]
-        words = words if len(words) >= SHINGLE_WORDS else (words * 5)[:5]
-        return len({tuple(words[k : k + 5]) for k in range(len(words) - 4)})
-
     values, sizes = find_shingles(texts)
-    assert sizes.tolist() == [count(text) for text in texts]
+    assert sizes.tolist() == [len(find_runs(text)) for text in texts]
     assert len(values) == sizes.sum()
-    assert (values < 1 << 63).all()
 
 
-def test_find_shingles_tells_exchanged_and_turned_words_apart() -> None:
-    values, _ = find_shingles(["a b c d e", "b a c d e", "a b c e d", "e d c b a", "a b c d f", "a a a a a"])
-    assert len(set(values.tolist())) == 6
-
-
-def test_shingle_file_counts_what_texts_share(tmp_path: Path) -> None:
-    texts = ["a b c d e f", "b c d e f g", "x", "a b c d e f"]
+def test_shingle_file_counts_what_pairs_share(varied_texts: list[str], tmp_path: Path) -> None:
+    texts = varied_texts[:100]
+    left, right = np.triu_indices(100, 1)
     with ShingleFile(tmp_path / "shingles") as shingles:
-        shingles.add(texts[:2])
-        shingles.add(texts[2:])
-        assert shingles.sizes.tolist() == [2, 2, 1, 2]
-        assert shingles.count_common(np.array([0, 0, 0, 1]), np.array([1, 2, 3, 0])).tolist() == [1, 0, 2, 1]
-        assert shingles.count_common(np.array([], dtype=np.int64), np.array([], dtype=np.int64)).tolist() == []
-
-
-@given(st.lists(st.integers(0, 9), max_size=30), st.integers(1, 12))
-def test_make_slices_covers_everything_once(sizes: list[int], limit: int) -> None:
-    slices = list(make_slices(np.array(sizes, dtype=np.int64), limit))
-    assert [k for piece in slices for k in range(piece.start, piece.stop)] == list(range(len(sizes)))
-    assert all(sum(sizes[piece]) <= limit or piece.stop - piece.start == 1 for piece in slices)
-
-
-# ---------------------------------------------------------------- the search
-
-SAME = "There is no evidence of red flags on the examination of the neck that would call for imaging at this time."
-NEAR = SAME + " Therefore, the request is not medically necessary."
-OTHER = "The worker has had twelve visits of therapy and gained strength, so that further visits are well supported."
-
-
-def make_item(
-    letter: str = "CM99-0000001", item: int = 1, rationale: str | None = SAME, **other: Any
-) -> dict[str, Any]:
-    row = {"letter": letter, "source": f"{letter}.txt", "item": item, "outcome": "Upheld", "rationale": rationale}
-    return {**row, **other}
-
-
-def make_prediction(letter: str = "CM99-0000001", item: int = 1, reasons: Sequence[str] = ()) -> dict[str, Any]:
-    found = [{"label": label, "probability": 0.9, "evidence": []} for label in reasons]
-    primary = reasons[0] if reasons else None
-    return {"letter": letter, "source": f"{letter}.txt", "item": item, "reasons": found, "primary_reason": primary}
-
-
-@pytest.fixture
-def search(tmp_path: Path) -> Callable[..., tuple[list[dict[str, Any]], DuplicatesReport]]:
-    """Search rows for duplicates; gives the groups and the report."""
-
-    def find(
-        items: Sequence[dict[str, Any]], predictions: Sequence[dict[str, Any]] | None = None, **options: Any
-    ) -> tuple[list[dict[str, Any]], DuplicatesReport]:
-        rows = {"items": items, "predictions": predictions or []}
-        for name, found in rows.items():
-            (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in found))
-        given_too = [tmp_path / "predictions.jsonl"] if predictions is not None else []
-        output = tmp_path / "groups.jsonl"
-        report = find_duplicates(Search([tmp_path / "items.jsonl"], given_too, output, **options))
-        return [json.loads(line) for line in output.read_text().splitlines()], report
-
-    return find
-
-
-def make_words(number: int) -> str:
-    """Give words that no other number has; digits would all be read as numbers."""
-    return " ".join(f"{chr(97 + number)}q{chr(97 + k)}" for k in range(20))
-
-
-Found = Callable[..., tuple[list[dict[str, Any]], DuplicatesReport]]
-
-
-def test_find_duplicates_writes_groups_with_their_members(search: Found) -> None:
-    groups, report = search(
-        [
-            make_item("L1", rationale=OTHER),
-            make_item("L2", rationale=SAME),
-            make_item("L3", rationale=NEAR),
-            make_item("L4", rationale=SAME),
-            make_item("L4", 2, rationale="Something else that nobody else ever said about any of these requests."),
-            make_item("L5", rationale=OTHER),
-        ]
-    )
-    assert [(group["group"], group["n_items"], group["n_letters"], group["n_texts"]) for group in groups] == [
-        (1, 3, 3, 2),
-        (2, 2, 2, 1),
-    ]
-    assert [member["letter"] for member in groups[0]["members"]] == ["L2", "L3", "L4"]
-    assert groups[0]["members"][0] == {
-        "letter": "L2",
-        "source": "L2.txt",
-        "item": 1,
-        "outcome": "Upheld",
-        "reasons": None,
-    }
-    assert groups[0]["example"] == SAME
-    assert groups[0]["counterexample"] is None
-    assert report.n_predicted is None
-    assert report.twins == {
-        "same_text_elsewhere": 4,
-        "near_elsewhere": 1,
-        "same_text_own_letter": 0,
-        "near_own_letter": 0,
-        "alone": 1,
-    }
-    assert report.share == pytest.approx(5 / 6)
-    assert report.sizes == (("1", 1, 1), ("2", 1, 2), ("3–4", 1, 3))
-
-
-def test_repeats_in_one_letter_are_no_boilerplate(search: Found) -> None:
-    _, report = search(
-        [make_item("L1", 1), make_item("L1", 2), make_item("L1", 3, rationale=NEAR), make_item("L2", rationale=OTHER)]
-    )
-    assert report.boilerplate == 0
-    assert (report.twins["same_text_own_letter"], report.twins["near_own_letter"]) == (2, 1)
-    assert report.in_groups == 3
-
-
-def test_large_and_wide_groups_are_counted_apart(search: Found) -> None:
-    _, report = search(
-        [make_item(f"L{k // 2}", k) for k in range(12)] + [make_item(f"M{k}", rationale=OTHER) for k in range(11)]
-    )
-    assert (report.in_groups, report.in_large_groups, report.in_wide_groups) == (23, 23, 11)
-
-
-def test_opposite_outcomes_are_found_and_shown_side_by_side(search: Found) -> None:
-    turned = SAME + " Therefore, the request is medically necessary."
-    groups, report = search(
-        [
-            make_item("L1", rationale=NEAR),
-            make_item("L2", rationale=turned, outcome="Overturned"),
-            make_item("L3", rationale=NEAR),
-            make_item("L4", rationale=NEAR, outcome=None),
-            make_item("L5", rationale=OTHER),
-            make_item("L6", rationale=OTHER, outcome="Overturned"),
-            make_item("L7", rationale=OTHER, outcome="Overturned"),
-        ]
-    )
-    first, second = groups
-    assert first["outcomes"] == {"unknown": 1, "Upheld": 2, "Overturned": 1}
-    assert first["opposite_outcomes"]
-    assert not first["opposite_same_text"]
-    assert (first["example"], first["counterexample"]) == (NEAR, turned)
-    assert second["opposite_same_text"]
-    assert second["example"] == second["counterexample"] == OTHER
-    assert (report.opposite.n_groups, report.opposite_same_text.n_groups) == (2, 1)
-    assert any("both outcomes in 2 of the groups, under one text in 1" in line for line in format_duplicates(report))
-
-
-def test_differing_reasons_are_found(search: Found) -> None:
-    a, b = "no_clinical_indication", "guideline_not_met"
-    items = [
-        *(make_item(f"L{k}") for k in range(3)),
-        *(make_item(f"M{k}", rationale=OTHER) for k in range(3)),
-        make_item("N1", rationale="All of this is said by nobody else in any letter that was ever read."),
-    ]
-    # in another order than the items
-    predictions = [
-        make_prediction("M2", reasons=[a]),
-        make_prediction("M0", reasons=[a]),
-        make_prediction("L2", reasons=[b, a]),
-        make_prediction("L1", reasons=[a]),
-        make_prediction("L0", reasons=[a]),
-        make_prediction("X9", reasons=[b]),
-    ]
-    (first, second), report = search(items, predictions)
-    assert first["differing_reasons"]
-    assert first["differing_primary_reasons"]
-    assert (first["reasons"], first["primary_reasons"]) == ({a: 3, b: 1}, {a: 2, b: 1})
-    assert [member["reasons"] for member in first["members"]] == [[a], [a], [a, b]]
-    assert not second["differing_reasons"]
-    assert (second["n_predicted"], second["reasons"]) == (2, {a: 2})
-    assert second["members"][1]["reasons"] is None
-    assert report.differing.n_groups == 1
-    assert (report.n_predicted, report.n_stray) == (5, 1)
-    assert any("2 items have none; 1 predictions fit no item" in line for line in format_duplicates(report))
-
-
-def test_items_without_reasons_have_none_stated(search: Found) -> None:
-    (group,), _ = search(
-        [make_item("L1"), make_item("L2")], [make_prediction("L1"), make_prediction("L2", reasons=[REASONS[15]])]
-    )
-    assert group["primary_reasons"] == {"none_stated": 1, REASONS[15]: 1}
-    assert [member["reasons"] for member in group["members"]] == [[], [REASONS[15]]]
-
-
-def test_items_without_a_rationale_are_counted_and_left_out(search: Found) -> None:
-    items = [make_item("L1"), make_item("L2", rationale=None), make_item("L3", rationale=" -- "), make_item("L4")]
-    groups, report = search(items, [make_prediction(row["letter"]) for row in items])
-    assert [member["letter"] for member in groups[0]["members"]] == ["L1", "L4"]
-    assert (report.n_items, report.n_without, report.n_stray) == (2, 2, 0)
-
-
-def test_groups_are_ordered_by_size_then_first_appearance(search: Found) -> None:
-    texts = [make_words(k) for k in range(5)]
-    items = [make_item(f"L{n}-{k}", rationale=texts[k]) for n in range(2) for k in range(5)]
-    groups, _ = search([*items, make_item("Z", rationale=texts[3])])
-    assert [group["members"][0]["letter"] for group in groups] == ["L0-3", "L0-0", "L0-1", "L0-2", "L0-4"]
-
-
-def test_damaged_rows_cost_themselves_alone(search: Found, tmp_path: Path) -> None:
-    good = [json.dumps(make_item(f"L{k}")) for k in range(3)]
-    bad = ["{broken", "[1]", json.dumps(make_item(item="one")), json.dumps(make_item(outcome="Partly"))]
-    mixed = [good[0], bad[0], good[1], *bad[1:], json.dumps(make_item(rationale=7)), good[2]]
-    (tmp_path / "items.jsonl").write_text("\n".join(mixed))
-    (tmp_path / "p.jsonl").write_text(
-        json.dumps(make_prediction("L0")) + "\n" + json.dumps(make_prediction("L1", reasons=["prior_therapy"]))
-    )
-    output = tmp_path / "groups.jsonl"
-    report = find_duplicates(Search([tmp_path / "items.jsonl"], [tmp_path / "p.jsonl"], output))
-    assert (report.n_items, report.n_rejected, report.n_predicted) == (3, 6, 1)
-    rejects = [json.loads(line) for line in (tmp_path / "groups.jsonl.rejects.jsonl").read_text().splitlines()]
-    places = [row["path"].removeprefix(f"{tmp_path}/") for row in rejects]
-    assert places == [*(f"items.jsonl: row {k}" for k in (2, 4, 5, 6, 7)), "p.jsonl: row 2"]
-    assert "unknown reason 'prior_therapy'" in rejects[-1]["error"]
-    # the next run has nothing to reject
-    search([make_item("L1")])
-    assert not (tmp_path / "groups.jsonl.rejects.jsonl").exists()
-
-
-def test_a_file_that_breaks_off_keeps_its_rows(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text(json.dumps(make_item("L1")) + "\n")
-    (tmp_path / "b.parquet").write_bytes(b"PAR1 no more")
-    report = find_duplicates(Search([tmp_path], output=tmp_path / "out.jsonl"))
-    assert (report.n_items, report.n_rejected) == (1, 1)
-
-
-def test_names_and_formulas_come_back_from_every_kind_of_file(tmp_path: Path) -> None:
-    from imr_rationale.serving.writers import WRITERS
-
-    rows = [make_item("=L1", rationale="- " + SAME), make_item("L2", rationale="- " + SAME, outcome=None)]
-    fields = {"letter": str, "source": str, "item": int, "outcome": str, "rationale": str}
-    (tmp_path / "rows").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    written = []
-    for suffix, write in WRITERS.items():
-        write(tmp_path / "rows", tmp_path / f"items{suffix}", fields)
-        find_duplicates(Search([tmp_path / f"items{suffix}"], output=tmp_path / "out.jsonl"))
-        written.append((tmp_path / "out.jsonl").read_text())
-    assert len(set(written)) == 1
-    assert json.loads(written[0])["example"] == "- " + SAME
-
-
-def test_find_row_files_takes_the_parts_of_a_folder(tmp_path: Path) -> None:
-    for name in ("part-00001.parquet", "part-00000.parquet", "_manifest.json", "_rejects.jsonl", "x.rejects.jsonl"):
-        (tmp_path / name).touch()
-    assert [path.name for path in find_row_files([tmp_path])] == ["part-00000.parquet", "part-00001.parquet"]
+        shingles.add(texts[:30])
+        shingles.add(texts[30:])
+        common = shingles.count_common(left, right)
+    runs = [find_runs(text) for text in texts]
+    assert common.tolist() == [len(runs[i] & runs[j]) for i, j in zip(left, right, strict=True)]
 
 
 @pytest.mark.parametrize(
-    ("search", "message"),
+    ("n_shared", "threshold", "is_near"),
     [
-        pytest.param(Search([Path("x.txt")], output=Path("o.jsonl")), "unknown kind '.txt'", id="kind of input"),
-        pytest.param(Search([Path("x.jsonl")], output=Path("o.jsonl")), "x.jsonl: No such file", id="missing"),
-        pytest.param(Search([Path("empty")], output=Path("o.jsonl")), "empty: no file of items", id="empty folder"),
-        pytest.param(Search([Path("i.jsonl")], output=Path("o.csv")), "o.csv: unknown kind '.csv'", id="output"),
-        pytest.param(Search([Path("i.jsonl")], output=Path("no/o.jsonl")), "no/o.jsonl: No such file", id="folder"),
-        pytest.param(Search([Path("i.jsonl")], output=Path("o.jsonl"), threshold=0.1), "threshold 0.1", id="low"),
-        pytest.param(Search([Path("i.jsonl")]), "neither an output nor a stream", id="nowhere to write"),
-        pytest.param(Search([Path("i.jsonl")], output=Path("i.jsonl")), "nothing to read but what", id="itself"),
-        pytest.param(Search([Path("p.jsonl")], output=Path("o.jsonl")), "no column 'rationale'", id="predictions"),
-        pytest.param(Search([Path("n.jsonl")], output=Path("o.jsonl")), "no item has a rationale", id="no rationale"),
+        pytest.param(10, 0.5, True, id="exactly at the threshold"),
+        pytest.param(10, 0.501, False, id="just below it"),
+        pytest.param(9, 0.5, False, id="one run less"),
+        pytest.param(20, 1.0, True, id="the same text"),
+        pytest.param(19, 1.0, False, id="nearly the same text where all is asked for"),
+        pytest.param(6, 0.3, True, id="at the lowest threshold"),
     ],
 )
-def test_find_duplicates_refuses(search: Search, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "i.jsonl").write_text(json.dumps(make_item()) + "\n")
-    (tmp_path / "n.jsonl").write_text(json.dumps(make_item(rationale=None)) + "\n")
-    (tmp_path / "p.jsonl").write_text(json.dumps(make_prediction()) + "\n")
-    before = sorted(tmp_path.iterdir())
-    with pytest.raises(SourceError, match=message):
-        find_duplicates(search)
-    assert sorted(tmp_path.iterdir()) == before
+def test_find_near_duplicates_at_the_threshold(n_shared: int, threshold: float, is_near: bool) -> None:
+    words = [f"word{i}" for i in range(24)]
+    # 20 runs, and the first of them
+    texts = [" ".join(words), " ".join(words[: n_shared + 4])]
+    assert find_near_duplicates(texts, threshold=threshold).tolist() == [0, 0 if is_near else 1]
 
 
-def test_a_run_leaves_its_output_alone_and_reads_no_output(search: Found, tmp_path: Path) -> None:
-    items = [make_item("L1"), make_item("L2")]
-    for _ in range(2):
-        search(items, report=tmp_path / "report")
-        assert sorted(path.name for path in tmp_path.iterdir()) == [
-            "groups.jsonl",
-            "items.jsonl",
-            "predictions.jsonl",
-            "report.html",
-            "report.json",
-        ]
-    (tmp_path / "predictions.jsonl").unlink()
-    report = find_duplicates(Search([tmp_path], output=tmp_path / "groups.jsonl"))
-    assert (report.n_items, report.n_rejected) == (2, 0)
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        pytest.param([], [], id="nothing"),
+        pytest.param([""], [0], id="one empty text"),
+        pytest.param(["", "a", "  ", "a"], [0, 1, 0, 1], id="empty texts, equal words"),
+        pytest.param(["a b", "b a", "a b a b a"], [0, 1, 0], id="a short text is repeated to one run"),
+        pytest.param(["a b c d e"] * 3, [0, 0, 0], id="exact duplicates"),
+        pytest.param(["é ü", "e u", "é ü"], [0, 1, 0], id="other letters"),
+        pytest.param(["\ud800 x", "\ud800 x"], [0, 0], id="half a character"),
+    ],
+)
+def test_find_near_duplicates_of_short_texts(texts: list[str], expected: list[int]) -> None:
+    assert find_near_duplicates(texts).tolist() == expected
 
 
-def test_what_a_killed_run_left_does_not_count(search: Found, tmp_path: Path) -> None:
-    killed = (
-        "import os, sys; from pathlib import Path; from imr_rationale.serving.working_folder import *\n"
-        "with open_working_folder(Path(sys.argv[1])) as folder:\n"
-        "    (folder / 'shingles').write_text('left'); (folder / 'items').mkdir(); os._exit(9)"
-    )
-    output = tmp_path / "groups.jsonl"
-    assert subprocess.run([sys.executable, "-c", killed, str(output)]).returncode == 9
-    assert (tmp_path / "groups.jsonl.working" / "files" / "shingles").exists()
-    groups, _ = search([make_item("L1"), make_item("L2")])
-    assert len(groups) == 1
-    assert not (tmp_path / "groups.jsonl.working").exists()
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_groups_do_not_depend_on_the_order(varied_texts: list[str], seed: int) -> None:
+    order = np.random.default_rng(seed).permutation(len(varied_texts))
+    usual = find_near_duplicates(varied_texts)
+    mixed = find_near_duplicates([varied_texts[i] for i in order])
+    assert number_by_first(usual[order]).tolist() == mixed.tolist()
 
 
-def test_two_runs_do_not_share_an_output(search: Found, tmp_path: Path) -> None:
-    with open_working_folder(tmp_path / "groups.jsonl") as folder:
-        (folder / "mine").touch()
-        with pytest.raises(SourceError, match="another run writes the same output"):
-            search([make_item("L1")])
-        assert (folder / "mine").exists()
-    assert not (tmp_path / "groups.jsonl.working").exists()
+def test_groups_do_not_depend_on_how_texts_are_added(varied_texts: list[str], tmp_path: Path) -> None:
+    with open_near_duplicates(tmp_path) as found:
+        for start in range(0, len(varied_texts), 37):
+            found.add(varied_texts[start : start + 37])
+        assert found.group().tolist() == find_near_duplicates(varied_texts).tolist()
 
 
-# ---------------------------------------------------------------- the report
+def test_a_block_of_near_identical_texts_costs_few_comparisons(tmp_path: Path) -> None:
+    n_texts = 3_000
+    texts = [f"{make_rationale('naproxen')} item number{i} of this kind" for i in range(n_texts)]
+    with open_near_duplicates(tmp_path) as found:
+        found.add(texts)
+        assert set(found.group().tolist()) == {0}
+        # all pairs would be 4.5 million
+        assert n_texts - 1 <= found.n_compared <= 3 * n_texts
 
 
-def test_report_escapes_texts_and_strikes_dates_out(search: Found, tmp_path: Path) -> None:
-    text = "<script>alert(1)</script> Seen on 01/12/2016 & again, as CM16-0123456 says, with no red flag at all."
-    _, report = search(
-        [make_item("SECRET-1", rationale=text), make_item("SECRET-2", rationale=text, outcome="Overturned")],
-        [make_prediction("SECRET-1"), make_prediction("SECRET-2")],
-        report=tmp_path / "report",
-    )
-    page, plain = (tmp_path / "report.html").read_text(), (tmp_path / "report.json").read_text()
-    assert "&lt;script&gt;alert(1)&lt;/script&gt; Seen on xx/xx/2016 &amp; again" in page
-    assert "word for word" in page
-    for written in (page, plain):
-        assert "SECRET" not in written
-        assert "01/12" not in written
-        assert "0123456" not in written
-    assert "<script" not in page
-    found = json.loads(plain)
-    assert found["n_boilerplate"] == report.boilerplate == 2
-    assert found["opposite"]["groups"][0]["outcomes"] == {"Upheld": 1, "Overturned": 1}
+def test_a_crowd_that_is_far_apart_costs_few_comparisons_a_text(tmp_path: Path) -> None:
+    # a long opening that all share brings them together, a longer rest of their own keeps them apart
+    opening = " ".join(f"opening{i}" for i in range(30))
+    texts = [f"{opening} " + " ".join(f"own{i}x{k}" for k in range(40)) for i in range(400)]
+    with open_near_duplicates(tmp_path) as found:
+        found.add(texts)
+        assert len(set(found.group().tolist())) == len(texts)
+        assert found.n_counted <= found.n_compared
+        assert found.n_compared <= choose_bands(NEAR_DUPLICATE)[0] * CROWD * len(texts)
 
 
-def test_report_lists_the_first_groups_and_counts_all(search: Found, tmp_path: Path) -> None:
-    texts = [make_words(k) for k in range(25)]
-    items = [make_item(f"L{k}-{n}", rationale=texts[k]) for k in range(25) for n in range(2 + k)]
-    _, report = search(items, report=tmp_path / "report")
-    assert report.largest.n_groups == report.n_groups == 25
-    assert [one.group.n_items for one in report.largest.groups] == list(range(26, 6, -1))
-    assert "25 groups with 350 items, 20 of them listed" in (tmp_path / "report.html").read_text()
-
-
-@given(st.lists(st.sampled_from("abcde"), max_size=60), st.lists(st.sampled_from("abcde"), max_size=60))
-def test_mark_differences_keeps_what_differs(left: list[str], right: list[str]) -> None:
-    for runs, words in zip(mark_differences(" ".join(left), " ".join(right)), (left, right), strict=True):
-        shown = " ".join(run for run, _ in runs)
-        if "alike" not in shown:
-            assert shown.split() == words
-    same = mark_differences(" ".join(left), " ".join(left))[0]
-    assert not any(differs for _, differs in same)
-
-
-def test_mark_differences_leaves_out_what_is_long_and_equal() -> None:
-    words = " ".join(f"w{k}" for k in range(100))
-    left, right = mark_differences(f"{words} not so", f"{words} so")
-    assert left[0][0].startswith("w0 w1 ")
-    assert "[… 70 words alike …]" in left[0][0]
-    assert left[1:] == [("not", True), ("so", False)]
-    assert right[-1][0].endswith("w99 so") or right[-1] == ("so", False)
+@pytest.mark.parametrize("threshold", [LOWEST, 0.4, 0.5, 0.75, 0.9, 0.99])
+def test_choose_bands_misses_few_pairs_at_the_threshold(threshold: float) -> None:
+    bands, rows = choose_bands(threshold)
+    assert (1 - threshold**rows) ** bands <= MISSED
 
 
 # ---------------------------------------------------------------- the command
 
 
-def test_duplicates_after_parse_and_predict(
-    tmp_path: Path, some_letters: tuple[AnnotatedLetter, ...], tiny_bundle: Path
-) -> None:
-    (tmp_path / "letters").mkdir()
+def make_item(i: int, rationale: str | None, **changes: Any) -> Row:
+    letter = f"CM99-{i:07}"
+    row = {"letter": letter, "source": f"letters/{letter}.txt", "item": 1, "treatment": "x", "outcome": "Upheld"}
+    return {**row, "rationale": rationale, **changes}
+
+
+def make_prediction(i: int, primary: str | None, *more: str, **changes: Any) -> Row:
+    letter = f"CM99-{i:07}"
+    reasons = [{"label": label, "probability": 0.9, "evidence": []} for label in (primary, *more) if label]
+    row = {"letter": letter, "source": f"letters/{letter}.txt", "item": 1, "reasons": reasons}
+    return {**row, "primary_reason": primary, **changes}
+
+
+def write_rows(path: Path, rows: Iterable[Row | str]) -> Path:
+    lines = (row if isinstance(row, str) else json.dumps(row, ensure_ascii=False) for row in rows)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def read_rows(path: Path) -> list[Row]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture
+def group(tmp_path: Path) -> Callable[..., tuple[list[Row], DuplicatesReport]]:
+    """Group items, with predictions where there are any; gives what was written and the report."""
+
+    def find(items: Iterable[Row | str], predictions: Iterable[Row | str] = ()) -> tuple[list[Row], DuplicatesReport]:
+        parsed = write_rows(tmp_path / "items.jsonl", items)
+        predicted = write_rows(tmp_path / "predictions.jsonl", predictions)
+        output = tmp_path / "groups.jsonl"
+        # nothing is written to the stream where there is an output
+        found = find_duplicates([parsed], output, None, predictions=[predicted] if predictions else [])  # type: ignore[arg-type]
+        return read_rows(output), found
+
+    return find
+
+
+Find = Callable[..., tuple[list[Row], DuplicatesReport]]
+
+
+def test_groups_say_what_was_decided_and_why(group: Find) -> None:
+    items = [
+        make_item(0, OTHER),
+        make_item(1, make_rationale("naproxen")),
+        make_item(2, make_rationale("tramadol"), outcome="Overturned"),
+        make_item(3, OTHER, outcome=None),
+        make_item(4, make_rationale("naproxen").replace(" ", "\n")),
+        make_item(5, "No file."),
+    ]
+    predictions = [
+        make_prediction(4, "guideline_not_met", "not_recommended"),
+        make_prediction(1, "conservative_care_not_exhausted"),
+        make_prediction(2, None, "guideline_not_met"),
+        make_prediction(0, "clinical_indication_present"),
+    ]
+    [first, second], report = group(items, predictions)
+    members = first.pop("members")
+    assert first == {
+        "group": 1,
+        "n_items": 3,
+        "n_letters": 3,
+        "n_texts": 2,
+        "n_exact": 2,
+        "n_predicted": 3,
+        "outcomes": {"Upheld": 2, "Overturned": 1, "unknown": 0},
+        "primary_reasons": {"guideline_not_met": 1, "conservative_care_not_exhausted": 1},
+        "reasons": {"guideline_not_met": 2, "not_recommended": 1, "conservative_care_not_exhausted": 1},
+        "opposite": True,
+        "differing": True,
+        "example": make_rationale("naproxen"),
+    }
+    assert members[0] == {
+        "letter": "CM99-0000001",
+        "source": "letters/CM99-0000001.txt",
+        "item": 1,
+        "outcome": "Upheld",
+        "primary_reason": "conservative_care_not_exhausted",
+        "reasons": ["conservative_care_not_exhausted"],
+    }
+    assert [(member["primary_reason"], member["reasons"]) for member in members[1:]] == [
+        (None, ["guideline_not_met"]),
+        ("guideline_not_met", ["guideline_not_met", "not_recommended"]),
+    ]
+    assert [member["reasons"] for member in second["members"]] == [["clinical_indication_present"], None]
+    assert (second["opposite"], second["differing"], second["n_predicted"]) == (False, False, 1)
+    assert second["outcomes"] == {"Upheld": 1, "Overturned": 0, "unknown": 1}
+    assert (report.opposite.n_groups, report.differing.n_groups, report.unpredicted) == (1, 1, 2)
+
+
+def test_largest_groups_come_first_then_as_they_appear(group: Find) -> None:
+    texts = [f"{word} said this and {word} said that and nothing else of {word}" for word in "abcd"]
+    order = [0, 1, 2, 1, 0, 2, 1, 3]
+    groups, _ = group([make_item(i, texts[k]) for i, k in enumerate(order)])
+    assert [(one["group"], one["n_items"], one["example"]) for one in groups] == [
+        (1, 3, texts[1]),
+        (2, 2, texts[0]),
+        (3, 2, texts[2]),
+    ]
+    assert [member["letter"][-1] for member in groups[0]["members"]] == ["1", "3", "6"]
+
+
+def test_report_counts_items_by_size_and_kind(group: Find) -> None:
+    same = [make_item(i, make_rationale("naproxen")) for i in range(7)]
+    near = [make_item(10 + i, make_rationale(drug)) for i, drug in enumerate(DRUGS[1:6])]
+    within = [make_item(20, OTHER, item=1), make_item(20, f"{OTHER} Yes.", item=2)]
+    _, report = group([*same, *near, *within, make_item(30, "No file."), make_item(31, None), make_item(32, " \n")])
+    assert (report.items, report.letters, report.empty, report.unpredicted) == (15, 14, 2, None)
+    two, ten = report.boilerplate
+    assert (two.smallest, two.n_groups, two.n_items, two.share) == (2, 2, 14, 14 / 15)
+    assert (two.n_exact, two.n_near, two.n_within, two.n_across) == (7, 7, 2, 12)
+    assert (ten.smallest, ten.n_groups, ten.n_items, ten.share) == (10, 1, 12, 12 / 15)
+    assert (ten.n_exact, ten.n_near, ten.n_within, ten.n_across) == (7, 5, 0, 12)
+    assert [(size.sizes, size.n_groups, size.n_items) for size in report.sizes if size.n_items] == [
+        ("1", 1, 1),
+        ("2", 1, 2),
+        ("10–19", 1, 12),
+    ]
+
+
+def test_report_lists_the_largest_groups_with_the_beginning_of_a_text(group: Find) -> None:
+    texts = [f"{chr(97 + k) * 6} " * 200 for k in range(N_LISTED + 5)]
+    groups, report = group([make_item(i, text) for i, text in enumerate(texts * 2)])
+    assert len(groups) == report.largest.n_groups == N_LISTED + 5
+    assert [one.group for one in report.largest.examples] == list(range(1, N_LISTED + 1))
+    assert all(len(one.example) == EXAMPLE_CHARS + 1 for one in report.largest.examples)
+    assert groups[0]["example"] == texts[0]
+
+
+def test_texts_without_a_word_of_ours_are_not_one_group(group: Find) -> None:
+    groups, _ = group([make_item(0, "необходимо"), make_item(1, "не показано"), make_item(2, "необходимо")])
+    assert [[member["letter"][-1] for member in one["members"]] for one in groups] == [["0", "2"]]
+
+
+@pytest.fixture(scope="module")
+def letters(some_letters: tuple[AnnotatedLetter, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Letters of the corpus, and some of them again under another number and with every outcome turned round."""
+    folder = tmp_path_factory.mktemp("duplicates") / "letters"
+    folder.mkdir()
     for letter in some_letters[:12]:
-        for copy in ("", "-copy"):
-            path = tmp_path / "letters" / f"{letter.id}{copy}.txt"
-            path.write_text(render_pdf_text(letter).replace(letter.id, f"{letter.id[:-1]}{9 if copy else 8}"))
-    letters, items, groups = tmp_path / "letters", tmp_path / "items.parquet", tmp_path / "groups.jsonl"
-    run("parse", letters, "-o", items)
-    run("predict", letters, "--model", tiny_bundle, "-o", tmp_path / "predictions.jsonl")
-    predictions = ("--predictions", tmp_path / "predictions.jsonl")
-    out, err = run("duplicates", items, *predictions, "-o", groups, "--report", tmp_path / "found.html")
+        text = render_pdf_text(letter)
+        (folder / f"{letter.id}.txt").write_text(text, encoding="utf-8")
+        if letter in some_letters[:4]:
+            turned = text.replace(": Upheld", ": ⇅").replace(": Overturned", ": Upheld").replace(": ⇅", ": Overturned")
+            twin = letter.id.replace("CM99", "CM98")
+            (folder / f"{twin}.txt").write_text(turned.replace(letter.id, twin), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def outputs(letters: Path, tiny_bundle: Path) -> Path:
+    """What `imr parse` and `imr predict` wrote for the letters, in each kind."""
+    folder = letters.parent
+    for name in ("jsonl", "csv", "parquet"):
+        run("parse", letters, "-o", folder / f"items.{name}")
+        run("predict", letters, "-o", folder / f"predictions.{name}", "--model", tiny_bundle)
+    run("parse", letters, "-o", f"{folder}/items/", "--part-letters", 5)
+    run("predict", letters, "-o", f"{folder}/predictions/", "--part-letters", 5, "--model", tiny_bundle)
+    return folder
+
+
+def test_duplicates_of_letters(outputs: Path, some_letters: tuple[AnnotatedLetter, ...], tmp_path: Path) -> None:
+    output = tmp_path / "groups.jsonl"
+    out, err = run(
+        "duplicates", outputs / "items.jsonl", "--predictions", outputs / "predictions.jsonl", "-o", output,
+        "--report", tmp_path / "report",
+    )  # fmt: skip
     assert out == ""
-    rows = [json.loads(line) for line in groups.read_text().splitlines()]
-    n_items = sum(len(letter.items) for letter in some_letters[:12])
-    assert sum(row["n_items"] for row in rows) == 2 * n_items
-    assert all(row["n_predicted"] == row["n_items"] for row in rows)
-    assert f"{2 * n_items} items of" in err
-    assert f"groups written to {groups}" in err
-    assert "100.0 % word for word" in err
-    assert "predictions" not in err
-    assert (tmp_path / "found.html").exists()
-    out, _ = run("duplicates", items, *predictions)
-    assert out == groups.read_text()
+    groups = read_rows(output)
+    n_twins = sum(len(letter.items) for letter in some_letters[:4])
+    twins = [one for one in groups if one["n_letters"] > 1]
+    assert sum(one["n_items"] for one in twins) >= 2 * n_twins
+    assert all(one["opposite"] for one in twins)
+    predicted = {(row["source"], row["item"]): row for row in read_rows(outputs / "predictions.jsonl")}
+    for member in (member for one in groups for member in one["members"]):
+        row = predicted[member["source"], member["item"]]
+        labels = {reason["label"] for reason in row["reasons"]}
+        assert member["reasons"] == [label for label in REASONS if label in labels]
+        assert (member["primary_reason"], member["letter"]) == (row["primary_reason"], row["letter"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["groups.jsonl", "report.html", "report.json"]
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert report["opposite"]["n_groups"] == len(twins)
+    assert f"opposite    {len(twins)} group" in err
+    assert str(tmp_path / "report.html") in err
 
 
-def test_duplicates_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:
-    out, err = run("duplicates", tmp_path / "none.jsonl", "-o", tmp_path / "groups.jsonl", code=1)
-    assert (out, err) == ("", f"imr: {tmp_path}/none.jsonl: No such file\n")
-    run("duplicates", tmp_path, "--threshold", "0.1", code=2)
+@pytest.mark.parametrize(
+    ("items", "predictions"),
+    [
+        pytest.param("items.csv", "predictions.csv", id="csv"),
+        pytest.param("items.parquet", "predictions.parquet", id="parquet"),
+        pytest.param("items", "predictions", id="folders of parts"),
+    ],
+)
+def test_duplicates_of_every_kind_of_file_are_the_same(
+    outputs: Path, items: str, predictions: str, tmp_path: Path
+) -> None:
+    groups = [tmp_path / "first.jsonl", tmp_path / "second.jsonl"]
+    for parsed, predicted, output in (("items.jsonl", "predictions.jsonl", groups[0]), (items, predictions, groups[1])):
+        _, err = run("duplicates", outputs / parsed, "--predictions", outputs / predicted, "-o", output)
+        assert "not read" not in err
+        assert "predictions none" not in err
+    assert groups[0].read_bytes() == groups[1].read_bytes() != b""
+
+
+def test_duplicates_reads_cells_that_csv_marked(tmp_path: Path) -> None:
+    rationale = "- no sign of red flags on examination of the spine today"
+    with (tmp_path / "items.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(make_item(0, "")))
+        writer.writeheader()
+        writer.writerow(make_item(0, f"'{rationale}", source="'=letter", outcome=""))
+    write_rows(tmp_path / "items.jsonl", [make_item(1, rationale)])
+    run("duplicates", tmp_path / "items.csv", tmp_path / "items.jsonl", "-o", tmp_path / "groups.jsonl")
+    [found] = read_rows(tmp_path / "groups.jsonl")
+    assert (found["example"], found["n_exact"]) == (rationale, 2)
+    assert (found["members"][0]["source"], found["members"][0]["outcome"]) == ("=letter", None)
+
+
+def test_duplicates_to_standard_output(tmp_path: Path) -> None:
+    rows = [make_item(i, make_rationale(drug)) for i, drug in enumerate(DRUGS)]
+    out, err = run("duplicates", write_rows(tmp_path / "items.jsonl", rows))
+    assert json.loads(out)["n_items"] == len(DRUGS)
+    assert "boilerplate 100.0% of the items in 1 group of 2 or more" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["items.jsonl"]
+
+
+def test_threshold_decides_what_is_near(tmp_path: Path) -> None:
+    words = [f"w{chr(97 + i)}" for i in range(14)]
+    items = write_rows(tmp_path / "items.jsonl", [make_item(0, " ".join(words)), make_item(1, " ".join(words[:10]))])
+    assert run("duplicates", items, "--threshold", 0.6)[0].count("\n") == 1
+    assert run("duplicates", items, "--threshold", 0.61)[0] == ""
+    assert "0.3<=x<=1" in run("duplicates", items, "--threshold", 0.2, code=2)[1]
+
+
+def test_options_say_what_the_library_says() -> None:
+    assert (command.LOWEST, command.USUAL) == (LOWEST, NEAR_DUPLICATE)
+
+
+def test_damaged_rows_cost_themselves(tmp_path: Path) -> None:
+    same = make_rationale("naproxen")
+    items = write_rows(
+        tmp_path / "items.jsonl",
+        [
+            make_item(0, same),
+            '{"letter": "CM99',
+            make_item(1, same, item="second"),
+            make_item(2, same, outcome="Partly"),
+            {**make_item(3, same), "rationale": 7},
+            make_item(4, same, outcome={"heading": "Upheld"}),
+            make_item(5, same, letter=None, source=None),
+            "[]",
+            make_item(6, same),
+        ],
+    )
+    predictions = write_rows(
+        tmp_path / "predictions.jsonl",
+        [
+            make_prediction(0, "nonsense"),
+            make_prediction(6, "not_recommended", reasons="{"),
+            make_prediction(6, "guideline_not_met"),
+            make_prediction(6, "not_recommended"),
+        ],
+    )
+    out, err = run("duplicates", items, "--predictions", predictions, "--report", tmp_path / "report")
+    members = json.loads(out)["members"]
+    # of one that is predicted twice the first counts
+    assert [(member["letter"][-1], member["reasons"]) for member in members] == [
+        ("0", None),
+        ("6", ["guideline_not_met"]),
+    ]
+    lines = [line for line in err.splitlines() if line.startswith("not read")]
+    assert [line.split(": ", 2)[1] for line in lines[:-1]] == ["row 2", "row 3", "row 4", "row 5", "row 6"]
+    assert "no JSON object" in lines[0]
+    assert "item 'second' is no number" in lines[1]
+    assert "unknown outcome 'Partly'; known: Upheld, Overturned" in lines[2]
+    assert "an item of imr predict" in lines[4]
+    assert lines[-1] == "not read    4 others"
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert (report["rejected"], len(report["rejects"])) == (9, N_REJECTS)
+    assert "predictions none for 1 of the items" in err
+
+
+def test_a_damaged_file_costs_itself(tmp_path: Path) -> None:
+    items = write_rows(tmp_path / "items.jsonl", [make_item(i, OTHER) for i in range(2)])
+    (tmp_path / "damaged.parquet").write_bytes(b"PAR1")
+    out, err = run("duplicates", tmp_path / "damaged.parquet", items)
+    assert json.loads(out)["n_items"] == 2
+    assert f"not read    {tmp_path / 'damaged.parquet'}: no readable Parquet" in err
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        pytest.param(["none.jsonl"], "none.jsonl: No such file", id="missing items"),
+        pytest.param(["letter.pdf"], "unknown kind '.pdf'; known: .jsonl, .csv, .parquet", id="unknown kind"),
+        pytest.param(["empty"], "empty: no file of items", id="folder without items"),
+        pytest.param(["blank.jsonl"], "no item with a rationale", id="no rationale"),
+        pytest.param(["texts.jsonl"], "no column 'rationale'", id="another table"),
+        pytest.param(["predictions.jsonl"], "ITEMS are what imr parse writes", id="predictions as items"),
+        pytest.param(["items.jsonl", "--predictions", "none.csv"], "none.csv: No such file", id="missing predictions"),
+        pytest.param(["items.jsonl", "-o", "groups.csv"], "unknown kind '.csv'; known: .jsonl", id="kind of output"),
+        pytest.param(
+            ["items.jsonl", "-o", "no/groups.jsonl"], "No such file or directory", id="no folder for the output"
+        ),
+        pytest.param(["items.jsonl", "-o", "items.jsonl"], "would take the place of", id="output over its input"),
+        pytest.param(
+            ["items.jsonl", "--report", "no/report"], "No such file or directory", id="no folder for the report"
+        ),
+    ],
+)
+def test_duplicates_refuses_in_one_line(
+    args: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    write_rows(Path("items.jsonl"), [make_item(0, OTHER)])
+    write_rows(Path("blank.jsonl"), [make_item(0, None), make_item(1, " ")])
+    write_rows(Path("texts.jsonl"), [{"text": OTHER}])
+    write_rows(Path("predictions.jsonl"), [{**make_prediction(0, "guideline_met"), "rationale": OTHER, "outcome": {}}])
+    before = {path: path.read_bytes() for path in tmp_path.glob("*.*")}
+    out, err = run("duplicates", *args, code=1)
+    [line] = err.splitlines()
+    assert line.startswith("imr: ")
+    assert message in line
+    assert out == ""
+    assert {path: path.read_bytes() for path in tmp_path.glob("*.*")} == before
+
+
+def test_a_disk_that_is_full_leaves_the_old_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    items = write_rows(tmp_path / "items.jsonl", [make_item(i, OTHER) for i in range(2)])
+    output = tmp_path / "groups.jsonl"
+    output.write_text("before")
+
+    def fail(*args: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(GroupMaker, "format", fail)
+    with pytest.raises(SourceError, match=r"groups\.jsonl: No space left on device"):
+        find_duplicates([items], output, None)  # type: ignore[arg-type]
+    assert output.read_text() == "before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["groups.jsonl", "items.jsonl"]
+
+
+def test_page_escapes_what_stands_in_letters(tmp_path: Path) -> None:
+    rows = [make_item(i, f"<script>alert(1)</script> {OTHER}") for i in range(2)]
+    items = write_rows(tmp_path / "<b>items.jsonl", [*rows, '"<i>'])
+    run("duplicates", items, "--report", tmp_path / "report")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; There is swelling" in page
+    assert "&lt;b&gt;items.jsonl" in page
+    assert "<i>" not in page
+    assert "http" not in page

@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from conftest import TINY
 from imr_rationale.errors import AnnotationError, ModelError
 from imr_rationale.labels import OUTCOME_TASKS, REASONS
-from imr_rationale.language.words import lower_text, normalize_text, split_words
+from imr_rationale.language.words import normalize_text, split_words
 from imr_rationale.learning.baselines import BASELINES
 from imr_rationale.learning.bootstrap import Figure
 from imr_rationale.learning.bundle import MANIFEST, MODEL_FILE, load_bundle, save_bundle
@@ -56,6 +56,7 @@ from imr_rationale.learning.model import ROW_TEXTS, Config, RationaleModel
 from imr_rationale.learning.ngrams import NgramTable, list_ngrams
 from imr_rationale.learning.splits import group_items, group_writers, make_folds
 from imr_rationale.learning.train import TrainingResult, TrainingSet, cross_validate, make_training_set, train_model
+from imr_rationale.letters.folding import fold_case
 from imr_rationale.records import (
     Evidence,
     ItemText,
@@ -117,7 +118,7 @@ def test_normalize_text(text: str, expected: str) -> None:
 
 @given(st.text(max_size=200))
 def test_split_words_gives_offsets_of_the_normalised_words(text: str) -> None:
-    lowered = lower_text(text)
+    lowered = fold_case(text)
     assert len(lowered) == len(text)
     words = split_words(lowered)
     assert " ".join(words.words) == " ".join(normalize_text(lowered).split())

@@ -5,6 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imr_rationale.labels import CATEGORIES
+from imr_rationale.learning.corpus import AnnotatedLetter
+from imr_rationale.letters import amounts
+from imr_rationale.letters.amounts import holds_number
+from imr_rationale.letters.folding import Phrase, lower_ascii
 from imr_rationale.letters.request import MAX_CHARS, read_request
 from imr_rationale.letters.terms import GENERIC_PHRASES, PHRASES, QUALIFIERS
 from imr_rationale.records import Dose, Duration, Found, Frequency, Quantity, Request
@@ -342,3 +346,36 @@ def test_phrases_are_written_as_they_are_looked_up():
 def test_phrases_belong_to_one_category():
     pairs = [(phrase, kind) for table in (PHRASES, QUALIFIERS) for kind, phrases in table.items() for phrase in phrases]
     assert len({phrase for phrase, _ in pairs}) == len(pairs)
+
+
+#: treatments that each pattern of an amount finds something in
+AMOUNTS = (
+    "visits 3 times a week, twice a month, every 4-6 hours, q8h, 2x4, two by six weeks, 2-3 x 6 wks",
+    "for 6 weeks x 4 mos over a month for the next year, 30 day rental, one week supply, day supply: 30",
+    "#60, # 1 box, qty: 30, quantity of 2 boxes, dispense 60, count 12, total of eight, twelve (12) visits, times 3 (10)",
+    "1 shower bench; series of 3, evaluation, one, visits, 8",
+)
+AMOUNT_PHRASES = [(name, value) for name, value in vars(amounts).items() if isinstance(value, Phrase)]
+
+
+@pytest.mark.parametrize("phrase", [pytest.param(phrase, id=name) for name, phrase in AMOUNT_PHRASES])
+def test_phrase_holds_one_of_its_words(phrase: Phrase, corpus: tuple[AnnotatedLetter, ...]) -> None:
+    printed = {lower_ascii(item.treatment) for letter in corpus for item in letter.items}
+    found = [text for text in {*printed, *AMOUNTS} if phrase.pattern.search(text)]
+    assert found
+    assert [text for text in found if not phrase.may_stand_in(text)] == []
+    # once and a month need no number
+    assert [text for text in found if not holds_number(text) and phrase not in {amounts.ONCE_A, amounts.FOR_A}] == []
+
+
+@pytest.mark.parametrize(
+    "treatment", ["Norco for ten days", "THIRTEEN visits", "Cane, one", "x2", "forty-eight tablets"]
+)
+def test_holds_number_knows_every_number(treatment: str) -> None:
+    assert holds_number(lower_ascii(treatment))
+
+
+def test_read_request_ignores_case_of_ascii_letters_alone() -> None:
+    assert read_request("PHYSICAL THERAPY 2 TIMES A WEEK") == read_request("physical therapy 2 times a week")
+    # a Kelvin sign is no k
+    assert read_request("2 times a wee\u212a").frequency is None

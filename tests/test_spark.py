@@ -238,6 +238,27 @@ def test_workers_load_the_model_once_each(
 
 
 @needs_spark
+def test_the_command_writes_the_rows_of_one_machine(
+    watched: Path, some_letters: tuple[AnnotatedLetter, ...], tmp_path: Path
+) -> None:
+    folder = tmp_path / "letters"
+    folder.mkdir()
+    for letter in some_letters[:5]:
+        (folder / f"{letter.id}.txt").write_text(render_pdf_text(letter), encoding="utf-8")
+    (folder / "note.txt").write_text("Dear colleague,")
+    rows = tmp_path / "rows"
+    _, err = run("predict", folder, "-o", f"{rows}/", "--engine", "spark", "--master", "local[2]")
+    assert f"5 letters read, {sum(len(letter.items) for letter in some_letters[:5])} items written to {rows}" in err
+    run("predict", folder, "-o", tmp_path / "rows.parquet")
+    order = ["source", "item"]
+    one, many = (
+        pd.read_parquet(path).sort_values(order, ignore_index=True) for path in (tmp_path / "rows.parquet", rows)
+    )
+    pd.testing.assert_frame_equal(many[one.columns], one)
+    assert "note.txt" in (tmp_path / "rows.rejects.jsonl").read_text()
+
+
+@needs_spark
 def test_run_spark_without_letters_writes_a_table_without_rows(watched: Path, tmp_path: Path) -> None:
     (tmp_path / "letters").mkdir()
     report = run_spark([tmp_path / "letters"], tmp_path / "rows")

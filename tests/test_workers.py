@@ -444,6 +444,22 @@ def test_engine_needs_what_belongs_to_it(options: tuple[str, ...], message: str,
     assert message in run("parse", mixed, *options, code=2)[1]
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param((), "--engine spark needs --master", id="no master"),
+        pytest.param(("--master", "local[1]", "-o", "rows", "--resume"), "--resume is not for", id="resume"),
+        pytest.param(("--master", "local[1]", "-o", "rows", "--report", "r"), "--report is not for", id="report"),
+        pytest.param(("--master", "local[1]", "-o", "rows", "--deidentify"), "--deidentify is not for", id="names"),
+        pytest.param(("--master", "local[1]"), "-o FOLDER/", id="standard output"),
+        pytest.param(("--master", "local[1]", "--workers", "2"), "--workers belongs to", id="workers"),
+    ],
+)
+def test_spark_takes_what_it_can_do(options: tuple[str, ...], message: str, mixed: Path) -> None:
+    assert message in run("predict", mixed, "--engine", "spark", *options, code=2)[1]
+    assert "'spark' is not one of" in run("parse", mixed, "--engine", "spark", code=2)[1]
+
+
 def test_dask_that_is_not_installed_takes_one_line(
     mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ __all__ = [
     "OUTPUT",
     "TRACKING",
     "FilesBar",
+    "StagesBar",
     "Steps",
     "choose_heldout",
     "format_value",
@@ -120,6 +121,30 @@ class FilesBar:
         self.bar.update((n_files if self.n_files > 1 else n_letters) - self.bar.n)
 
     def __enter__(self) -> "FilesBar":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.close()
+
+
+class StagesBar:
+    """A bar on stderr, where a person watches, that begins anew with each stage of the work."""
+
+    def __init__(self) -> None:
+        from tqdm import tqdm
+
+        self.bar = tqdm(disable=not sys.stderr.isatty())
+        self.stage = ""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Say how much of a stage is done; a total of 0 is not known."""
+        if stage != self.stage and not self.bar.disable:
+            self.stage = stage
+            self.bar.set_description(stage)
+            self.bar.reset(total or None)
+        self.bar.update(done - self.bar.n)
+
+    def __enter__(self) -> "StagesBar":
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -137,6 +137,7 @@ def find_scopes(lowered: str, words: Words) -> bytes:
 
     Examples
     --------
+    >>> from imr_rationale.language.words import split_words
     >>> text = "there is no documentation of failed conservative care."
     >>> read_status(find_scopes(text, split_words(text)), text.index("conservative"))
     'unproven'

@@ -9,7 +9,8 @@ from spacy.util import filter_spans
 
 from imr_rationale.language.marks import DECIDES, SUPPORTS, find_marks, is_general, read_doc_marks
 from imr_rationale.language.sentences import list_sentences
-from imr_rationale.language.words import lower_text, read_lowered, read_text
+from imr_rationale.language.words import read_lowered, read_text
+from imr_rationale.letters.folding import fold_case
 
 __all__ = ["find_verdict_clauses", "scrub_verdict"]
 
@@ -36,7 +37,7 @@ def find_verdict_clauses(text: str) -> Iterator[tuple[int, int, str]]:
     >>> [(text[start:end], label) for start, end, label in find_verdict_clauses(text)]
     [('the MRI is not medically necessary.', 'decision')]
     """
-    lowered = lower_text(text)
+    lowered = fold_case(text)
     yield from _find_clauses(lowered, find_marks(lowered))
 
 

@@ -10,14 +10,15 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from imr_rationale.language.lexicon import WORDS_KEPT
+from imr_rationale.letters.folding import fold_case
 
 if TYPE_CHECKING:
     import Stemmer
 
 __all__ = [
     "Words",
-    "lower_text",
     "normalize_text",
+    "prefix",
     "read_lowered",
     "read_text",
     "read_words",
@@ -53,26 +54,11 @@ class Words(NamedTuple):
     words: list[str]
 
 
-def lower_text(text: str) -> str:
-    """Lower the case without moving any offset.
-
-    Examples
-    --------
-    >>> lower_text("The İ of İzmir"), len("The İ of İzmir")
-    ('the İ of İzmir', 14)
-    """
-    lowered = text.lower()
-    if len(lowered) == len(text):
-        return lowered
-    return "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
-
-
 def split_words(lowered: str) -> Words:
     """Split a text in lower case into its normalised words."""
     parts = WORD_RE.split(lowered)
     edges = list(accumulate(map(len, parts)))
-    words = [word if word >= "a" or word in MARKS else _read_number(word) for word in parts[1::2]]
-    return Words(edges[:-1:2], edges[1::2], words)
+    return Words(edges[:-1:2], edges[1::2], list(map(_normalize_word, parts[1::2])))
 
 
 #: words of one sign
@@ -85,8 +71,24 @@ def take_words(words: Words, start: int, end: int) -> Words:
     return Words(words.starts[part], words.ends[part], words.words[part])
 
 
-def _read_number(word: str) -> str:
+@lru_cache(maxsize=WORDS_KEPT)
+def _normalize_word(word: str) -> str:
+    """Write dates and numbers by their names; equal words are one object, however many texts hold them."""
+    if word >= "a" or word in MARKS:
+        return word
     return "<date>" if DATE_RE.fullmatch(word) else "<num>"
+
+
+@lru_cache(maxsize=WORDS_KEPT)
+def prefix(name: str, word: str) -> str:
+    """Say of a word where it stood; equal ones are one object.
+
+    Examples
+    --------
+    >>> prefix("prev", "turn")
+    'prev:turn'
+    """
+    return f"{name}:{word}"
 
 
 @Language.component("imr_words")
@@ -94,7 +96,7 @@ def set_words(doc: Doc) -> Doc:
     """Keep the text of `doc`, the same in lower case, and its words."""
     # who makes a Doc knows its text; of one that comes without, spaCy puts it together
     text = doc.user_data["text"] = doc.user_data.get("text") or doc.text
-    lowered = doc.user_data["lowered"] = lower_text(text)
+    lowered = doc.user_data["lowered"] = fold_case(text)
     doc.user_data["words"] = split_words(lowered)
     return doc
 
@@ -123,7 +125,7 @@ def normalize_text(text: str) -> str:
     >>> normalize_text("On 11/16/16, #60 tablets were denied.")
     'on <date> <num> tablets were denied'
     """
-    return " ".join(split_words(text.lower()).words)
+    return " ".join(split_words(fold_case(text)).words)
 
 
 @lru_cache(maxsize=WORDS_KEPT)

@@ -26,7 +26,7 @@ from imr_rationale.language.scrub import scrub_verdict
 from imr_rationale.language.sentences import find_sentence_starts, list_sentences
 from imr_rationale.language.words import (
     Words,
-    lower_text,
+    prefix,
     read_text,
     read_words,
     split_plain,
@@ -34,6 +34,7 @@ from imr_rationale.language.words import (
     stem,
     take_words,
 )
+from imr_rationale.letters.folding import fold_case
 from imr_rationale.letters.header import read_age_and_sex
 from imr_rationale.records import ItemText
 
@@ -144,13 +145,13 @@ def _make_verdict_words(doc: Doc) -> tuple[str, ...]:
     """Give the clauses that decide, the last one twice: once marked as the last; without any, those that support."""
     text = read_text(doc)
     spans = [span for span in doc.spans["verdict"] if span.label_ == DECIDES] or doc.spans["verdict"]
-    clauses = [split_words(lower_text(text[span.start_char : span.end_char])).words for span in spans]
-    last = [f"last:{word}" for word in clauses[-1]] if clauses else []
+    clauses = [split_words(fold_case(text[span.start_char : span.end_char])).words for span in spans]
+    last = [prefix("last", word) for word in clauses[-1]] if clauses else []
     return (*(word for clause in clauses for word in (";", *clause)), *last)[1:]
 
 
 def _make_reasoning_words(text: str, rules: Sequence[str]) -> tuple[str, ...]:
-    lowered = lower_text(text)
+    lowered = fold_case(text)
     edges = [0, *find_sentence_starts(text), len(text)]
     words = split_words(lowered)
     scopes = find_scopes(lowered, words)
@@ -165,15 +166,15 @@ def _make_reasoning_words(text: str, rules: Sequence[str]) -> tuple[str, ...]:
 def _make_forecast_words(item: ItemText) -> tuple[str, ...]:
     """Mark where each word stood: the same word means another thing in the treatment and in the summary."""
     parts = {"t": item.treatment, "g": item.claims_administrator_guideline}
-    marked = (f"{key}:{word}" for key, text in parts.items() for word in split_words((text or "").lower()).words)
-    return (*marked, *split_words((item.summary or "").lower()).words)
+    marked = (prefix(key, word) for key, text in parts.items() for word in split_words(fold_case(text or "")).words)
+    return (*marked, *split_words(fold_case(item.summary or "")).words)
 
 
 def _make_metadata_words(item: ItemText) -> tuple[str, ...]:
     age, sex = read_age_and_sex(item.summary or "")
     treatment = item.treatment or ""
     words = [f"age:{age // 10}" if age is not None else "age:unknown", f"sex:{sex}"]
-    words += ["request:quantity"] * ("<num>" in split_words(treatment.lower()).words)
+    words += ["request:quantity"] * ("<num>" in split_words(fold_case(treatment)).words)
     words += ["request:retrospective"] * bool(RETROSPECTIVE_RE.search(treatment))
     bodies = {match.lower() for match in BODY_RE.findall(item.claims_administrator_guideline or "")}
     return (*words, *(f"body:{body}" for body in sorted(bodies or {"other"})))
@@ -192,7 +193,7 @@ def make_rows(doc: Doc, treatment: str | None = None) -> list[SentenceRow]:
     bounds = [(start, end) for start, end in stripped if start < end]
     first = {mark: i for i in reversed(range(len(own))) for mark in own[i]}
     last = {mark: i for i, marks in enumerate(own) for mark in marks}
-    requested = sorted({kind for _, _, kind in find_kinds(split_words(lower_text(treatment or "")).words)})
+    requested = sorted({kind for _, _, kind in find_kinds(split_words(fold_case(treatment or "")).words)})
     return [
         _make_row(
             start,
@@ -257,7 +258,7 @@ def _mark_sentences(doc: Doc, sentences: Iterable[tuple[int, int, Sequence[str]]
             *["list"] * bool(LIST_RE.match(text, start, end)),
             *["inside_quotation"] * (bisect_left(quotes, start) % 2),
             *_read_verdict_marks(text, start, end, verdicts.take(start, end)),
-            *[f"cue:{label}" for _, label in cues.take(start, end)],
+            *[prefix("cue", label) for _, label in cues.take(start, end)],
         ]
         for start, end, marks in sentences
         if start < end
@@ -312,14 +313,14 @@ def _add_context(
 def _mark_neighbours(own: Sequence[Sequence[str]], i: int) -> tuple[str, ...]:
     previous = own[i - 1] if i else ["none"]
     following = own[i + 1] if i + 1 < len(own) else ["none"]
-    return (*[f"prev:{mark}" for mark in previous], *[f"next:{mark}" for mark in following])
+    return (*[prefix("prev", mark) for mark in previous], *[prefix("next", mark) for mark in following])
 
 
 def _mark_requests(requested: Sequence[str], own: Sequence[str]) -> tuple[str, ...]:
     cues = [mark for mark in own if mark.startswith("cue:")]
     return (
-        *[f"request:{kind}" for kind in requested],
-        *[f"request:{kind}&{cue}" for kind in requested for cue in cues],
+        *[prefix("request", kind) for kind in requested],
+        *[prefix("request", f"{kind}&{cue}") for kind in requested for cue in cues],
     )
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.special import expit, logit, softmax
 
 from imr_rationale.labels import OUTCOME_TASKS, OUTCOMES, REASONS
+from imr_rationale.language.words import prefix
 from imr_rationale.learning.estimators import (
     FINDING,
     ROLE_CODES,
@@ -377,7 +378,7 @@ def _spread_roles(log_odds: Floats, classes: npt.NDArray[np.int64]) -> Floats:
 def make_row_words(rows: Sequence[SentenceRow], decisions: Sequence[str]) -> list[list[tuple[str, ...]]]:
     """Give for each of `ROW_TEXTS` the words of each row; the decided marks say under which decision a mark stands."""
     decided = [
-        tuple([f"{decision}:{mark}" for mark in row.marks]) if decision else ()
+        tuple([prefix(decision, mark) for mark in row.marks]) if decision else ()
         for row, decision in zip(rows, decisions, strict=True)
     ]
     return [decided if name == "decided_marks" else [getattr(row, name) for row in rows] for name in ROW_TEXTS]

@@ -1,16 +1,22 @@
-"""The words of a treatment -> how many, how often, how long, how strong."""
+"""The words of a treatment -> how many, how often, how long, how strong.
+
+Here and in the modules beside it a treatment's text is in lower case: patterns are twice as fast that need not ignore
+case.
+"""
 
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from imr_rationale.labels import Category
+from imr_rationale.letters.folding import Phrase
 from imr_rationale.letters.terms import NUMBERS, UNITS
 from imr_rationale.records import Dose, Duration, Found, Frequency, Quantity
 
 __all__ = [
     "FLAGS",
     "find_strength",
+    "holds_number",
     "read_dose",
     "read_duration",
     "read_frequency",
@@ -20,13 +26,19 @@ __all__ = [
 
 #: the words before a number or date that say what it is, as in "retrospective date of service: "
 MAX_CUE = 30
-FLAGS = re.IGNORECASE | re.ASCII
+FLAGS = re.ASCII
 
+#: the number words that no other is part of: a text without them and without a numeral holds no number
+STEMS = tuple(word for word in NUMBERS if not any(other in word for other in NUMBERS if other != word))
+# "60"
+NUMERAL_RE = re.compile(r"[0-9]")
 WORDS = "|".join(sorted((word.replace(" ", "[ -]") for word in NUMBERS), key=len, reverse=True))
 NUMBER = rf"(?:[0-9]{{1,4}}(?:\.[0-9]{{1,2}})?|(?:{WORDS})(?![a-z]))"
 ECHO = r"(?: ?\((?:[0-9]{1,3}|[a-z]{3,12})\))?"
 RANGE = rf"(?<![\w.#/-])(?P<low>{NUMBER}){ECHO}(?: ?(?:-|–|to|or) ?(?P<high>{NUMBER}){ECHO})?"
 PERIOD = r"days?|weeks?|wks?|months?|mos?|years?|yrs?"
+#: parts of these words, of which every period holds one
+PERIOD_WORDS = ("day", "daily", "week", "wk", "mo", "year", "yr", "quarter")
 SIZE = r"(?:g|gms?|gr|grams?|ml|cc|mgs?|mcg|oz|%|l|lbs?|cm|mm|inch(?:es)?)(?![a-z])"
 
 # "10/325mg", "0.025%", "15 mg/ml", "10mcg/hr", "10mg/325mg"
@@ -44,29 +56,42 @@ UNITS_RE = re.compile(r"(?<![\w./-])(?P<amounts>[0-9][0-9,]{0,6}) {0,2}(?P<unit>
 AMOUNT_RE = re.compile(r"[0-9][0-9,]{0,6}(?:\.[0-9]{1,4})?|\.[0-9]{1,4}")
 
 # "3 times a week", "1-2x/wk", "three visits per week", "5 days/week", "2 times weekly", "2 per week"
-TIMES_RE = re.compile(
-    RANGE
-    + r" {0,2}(?:(?:times?|x|visits?|sessions?|treatments?|days?|nights?)(?: ?(?:an?|per|each|every|/))?|an?|per|/)"
-    r" ?(?P<per>day|daily|week|weekly|wk|month|monthly|mo|year|yearly|yr|quarter)(?![a-z])",
-    FLAGS,
+TIMES = Phrase(
+    re.compile(
+        RANGE
+        + r" {0,2}(?:(?:times?|x|visits?|sessions?|treatments?|days?|nights?)(?: ?(?:an?|per|each|every|/))?|an?|per|/)"
+        r" ?(?P<per>day|daily|week|weekly|wk|month|monthly|mo|year|yearly|yr|quarter)(?![a-z])",
+        FLAGS,
+    ),
+    PERIOD_WORDS,
 )
 # "twice a day", "once weekly"
-ONCE_RE = re.compile(
-    r"\b(?P<low>once|twice|thrice)(?: ?(?:an?|per|each|every|/))? ?"
-    r"(?P<per>day|daily|week|weekly|wk|month|monthly|mo|year|yearly|yr|quarter)(?![a-z])",
-    FLAGS,
+ONCE_A = Phrase(
+    re.compile(
+        r"\b(?P<low>once|twice|thrice)(?: ?(?:an?|per|each|every|/))? ?"
+        r"(?P<per>day|daily|week|weekly|wk|month|monthly|mo|year|yearly|yr|quarter)(?![a-z])",
+        FLAGS,
+    ),
+    ("once", "twice", "thrice"),
 )
 # "every 4-6 hours", "q8h", "every 3 months"
-EVERY_RE = re.compile(
-    rf"\b(?:every|q) ?(?P<low>{NUMBER})(?: ?(?:-|to) ?(?P<high>{NUMBER}))? ?(?P<per>h|hrs?|hours?|{PERIOD})(?![a-z])",
-    FLAGS,
+EVERY = Phrase(
+    re.compile(
+        rf"\b(?:every|q) ?(?P<low>{NUMBER})(?: ?(?:-|to) ?(?P<high>{NUMBER}))? ?"
+        rf"(?P<per>h|hrs?|hours?|{PERIOD})(?![a-z])",
+        FLAGS,
+    ),
+    ("every", "q"),
 )
 # "2x4", "2-3 x 6 weeks", "two times four"
-GRID_RE = re.compile(
-    rf"{RANGE} ?(?:x|times|by) ?(?P<low2>{NUMBER}){ECHO}(?: ?- ?(?P<high2>{NUMBER}))?"
-    r"(?P<unit> ?(?:weeks?|wks?)(?![a-z]))?"
-    r"(?![\w/.%]|-[a-z0-9]| ?(?:days?|months?|visits?|sessions?|hours?|inch|cm|mg)(?![a-z]))",
-    FLAGS,
+GRID = Phrase(
+    re.compile(
+        rf"{RANGE} ?(?:x|times|by) ?(?P<low2>{NUMBER}){ECHO}(?: ?- ?(?P<high2>{NUMBER}))?"
+        r"(?P<unit> ?(?:weeks?|wks?)(?![a-z]))?"
+        r"(?![\w/.%]|-[a-z0-9]| ?(?:days?|months?|visits?|sessions?|hours?|inch|cm|mg)(?![a-z]))",
+        FLAGS,
+    ),
+    ("x", "times", "by"),
 )
 # "b.i.d.", "qhs", "at bedtime"
 CODE_RE = re.compile(
@@ -89,18 +114,25 @@ PERIODS: Mapping[str, str] = MappingProxyType(
 ONCE: Mapping[str, int] = MappingProxyType({"once": 1, "twice": 2, "thrice": 3})
 
 # "for 6 weeks", "x 4 wks", "times three weeks", "over a two week period"
-FOR_RE = re.compile(
-    rf"(?<![a-z])(?:for|x|×|times|over|during|duration:?)(?: an?| the| another| additional| up to)? ?"
-    rf"(?P<low>{NUMBER}){ECHO}(?: ?(?:-|–|to|or) ?(?P<high>{NUMBER}){ECHO})?(?: additional| more)?[ -]?"
-    rf"(?P<unit>{PERIOD})(?![a-z])",
-    FLAGS,
+FOR = Phrase(
+    re.compile(
+        rf"(?<![a-z])(?:for|x|×|times|over|during|duration:?)(?: an?| the| another| additional| up to)? ?"
+        rf"(?P<low>{NUMBER}){ECHO}(?: ?(?:-|–|to|or) ?(?P<high>{NUMBER}){ECHO})?(?: additional| more)?[ -]?"
+        rf"(?P<unit>{PERIOD})(?![a-z])",
+        FLAGS,
+    ),
+    PERIOD_WORDS,
 )
 # "for a month"
-FOR_A_RE = re.compile(rf"\b(?:for|over) (?P<low>a|an|the next) (?P<unit>{PERIOD})(?![a-z])", FLAGS)
+FOR_A = Phrase(
+    re.compile(rf"\b(?:for|over) (?P<low>a|an|the next) (?P<unit>{PERIOD})(?![a-z])", FLAGS), ("for ", "over ")
+)
 # "30 day rental", "7-10 days", "one month supply"
-SPAN_RE = re.compile(rf"{RANGE}(?: additional| more)?[ -]?(?P<unit>{PERIOD})(?![a-z])", FLAGS)
+SPAN = Phrase(re.compile(rf"{RANGE}(?: additional| more)?[ -]?(?P<unit>{PERIOD})(?![a-z])", FLAGS), PERIOD_WORDS)
 # "day supply: 30"
-SUPPLY_RE = re.compile(rf"\b(?P<unit>{PERIOD})[ '-]{{0,2}}supply[: =]{{1,3}}(?P<low>[0-9]{{1,3}})(?![\w.])", FLAGS)
+SUPPLY = Phrase(
+    re.compile(rf"\b(?P<unit>{PERIOD})[ '-]{{0,2}}supply[: =]{{1,3}}(?P<low>[0-9]{{1,3}})(?![\w.])", FLAGS), ("supply",)
+)
 # a span that is a rate or a point in time: "every 3 months", "in 6 weeks", "5 days a week", "6 weeks post-op"
 NO_SPAN_BEFORE_RE = re.compile(r"(?:\b(?:every|per|q|in|within|each|after|past|last)|/) ?\Z", FLAGS)
 NO_SPAN_AFTER_RE = re.compile(
@@ -118,45 +150,67 @@ NO_GAP = (
     rf"views?|leads?|panel|phase|tesla|hours?|hrs?|minutes?|mins?|refills?|{PERIOD}|{SIZE})(?![a-z])"
 )
 # "#60", "# 1 box"
-HASH_RE = re.compile(
-    rf"# {{0,2}}(?P<number>[0-9]{{1,2}},[0-9]{{3}}|[0-9]{{1,4}}(?:\.00?)?)(?![0-9]|[.,][0-9]| {{0,2}}-?{SIZE})"
-    rf"(?: {{0,2}}(?P<unit>{UNIT})(?:e?s)?(?![a-z]))?",
-    FLAGS,
+HASH = Phrase(
+    re.compile(
+        rf"# {{0,2}}(?P<number>[0-9]{{1,2}},[0-9]{{3}}|[0-9]{{1,4}}(?:\.00?)?)(?![0-9]|[.,][0-9]| {{0,2}}-?{SIZE})"
+        rf"(?: {{0,2}}(?P<unit>{UNIT})(?:e?s)?(?![a-z]))?",
+        FLAGS,
+    ),
+    ("#",),
 )
 # "Qty: 30", "quantity of 2 boxes", "dispense 60"
-NAMED_RE = re.compile(
-    rf"\b(?:qty|quantity|quantities|dispense|disp|count|total of)\b[.:=# ]{{0,4}}(?:of )?(?P<number>{NUMBER})"
-    rf"(?![\w]|[.,][0-9]| {{0,2}}-?{SIZE})(?: {{0,2}}(?P<unit>{UNIT})(?:e?s)?(?![a-z]))?",
-    FLAGS,
+NAMED = Phrase(
+    re.compile(
+        rf"\b(?:qty|quantity|quantities|dispense|disp|count|total of)\b[.:=# ]{{0,4}}(?:of )?(?P<number>{NUMBER})"
+        rf"(?![\w]|[.,][0-9]| {{0,2}}-?{SIZE})(?: {{0,2}}(?P<unit>{UNIT})(?:e?s)?(?![a-z]))?",
+        FLAGS,
+    ),
+    ("qty", "quantit", "disp", "count", "total of"),
 )
 # "12 sessions", "twelve (12) visits", "Eight physical therapy sessions", "6 to 8 visits"
-COUNT_RE = re.compile(
-    rf"(?<![\w.#/$-])(?:{NUMBER}(?: ?- ?| to | or ))?(?P<number>{NUMBER}){ECHO}"
-    rf"(?:[ -](?!{NO_GAP})[a-z][a-z/'.-]{{0,24}}){{0,5}}? {{0,2}}-?(?<![a-z])(?P<unit>{UNIT})(?:e?s)?(?![a-z])",
-    FLAGS,
+COUNT = Phrase(
+    re.compile(
+        rf"(?<![\w.#/$-])(?:{NUMBER}(?: ?- ?| to | or ))?(?P<number>{NUMBER}){ECHO}"
+        rf"(?:[ -](?!{NO_GAP})[a-z][a-z/'.-]{{0,24}}){{0,5}}? {{0,2}}-?(?<![a-z])(?P<unit>{UNIT})(?:e?s)?(?![a-z])",
+        FLAGS,
+    ),
+    tuple(UNITS),
 )
 # "x 12", "times 3"; "two times four" is read to be passed over
-TIMES_N_RE = re.compile(
-    rf"(?<![\w#./-]){NUMBER}{ECHO} ?(?:x|times) ?{NUMBER}"
-    rf"|(?<![\w])(?:x|×|times) {{0,2}}(?P<number>{NUMBER}){ECHO}(?![\w/%-]|[.,][0-9]"
-    rf"| {{0,2}}-?(?:{PERIOD}|hours?|hrs?|minutes?|mins?|refills?|levels?|views?|{SIZE})(?![a-z]))",
-    FLAGS,
+TIMES_N = Phrase(
+    re.compile(
+        rf"(?<![\w#./-]){NUMBER}{ECHO} ?(?:x|times) ?{NUMBER}"
+        rf"|(?<![\w])(?:x|×|times) {{0,2}}(?P<number>{NUMBER}){ECHO}(?![\w/%-]|[.,][0-9]"
+        rf"| {{0,2}}-?(?:{PERIOD}|hours?|hrs?|minutes?|mins?|refills?|levels?|views?|{SIZE})(?![a-z]))",
+        FLAGS,
+    ),
+    ("x", "times", "×"),
 )
 # "two times five visits (10)"
-PAREN_RE = re.compile(
-    rf"\( ?(?P<number>[0-9]{{1,3}}) ?\)(?! ?(?:times?|x|{PERIOD}|hours?|per|an?|to|{SIZE})(?![a-z]))", FLAGS
+PAREN = Phrase(
+    re.compile(
+        rf"\( ?(?P<number>[0-9]{{1,3}}) ?\)(?! ?(?:times?|x|{PERIOD}|hours?|per|an?|to|{SIZE})(?![a-z]))", FLAGS
+    ),
+    ("(",),
 )
 # "1 shower bench", "purchase of one cane", "series of 3"
-LEADING_RE = re.compile(
-    r"(?:\A|(?<=request for )|(?<=purchase of )|(?<=rental of )|(?<=series of )|(?<=course of ))"
-    rf"(?P<number>{NUMBER}){ECHO}(?=[,.)]|\Z| (?!{NO_GAP}|(?:{UNIT})(?:e?s)?(?![a-z])|additional (?:{PERIOD}))[a-z])",
-    FLAGS,
+LEADING = Phrase(
+    re.compile(
+        r"(?:\A|(?<=request for )|(?<=purchase of )|(?<=rental of )|(?<=series of )|(?<=course of ))"
+        rf"(?P<number>{NUMBER}){ECHO}"
+        rf"(?=[,.)]|\Z| (?!{NO_GAP}|(?:{UNIT})(?:e?s)?(?![a-z])|additional (?:{PERIOD}))[a-z])",
+        FLAGS,
+    ),
+    ("",),  # stands at the beginning of any text
 )
 # "Psychological evaluation, one", "office visits, 8", "nerve studies of both arms, 2"
-TRAILING_RE = re.compile(
-    r"(?:[,(] ?(?=[a-z])|(?:visits|sessions), (?=[0-9])|(?<=[a-z]{4}), (?=[0-9]{1,2}\Z))"
-    rf"(?P<number>{WORDS}|[0-9]{{1,3}})(?= ?(?:\Z|[),;.]))",
-    FLAGS,
+TRAILING = Phrase(
+    re.compile(
+        r"(?:[,(] ?(?=[a-z])|(?:visits|sessions), (?=[0-9])|(?<=[a-z]{4}), (?=[0-9]{1,2}\Z))"
+        rf"(?P<number>{WORDS}|[0-9]{{1,3}})(?= ?(?:\Z|[),;.]))",
+        FLAGS,
+    ),
+    (",", "("),
 )
 # "240g", "120 grams", "420 ml": what a cream or syrup is dispensed by; "25mg/5ml" is a strength
 SIZE_QUANTITY_RE = re.compile(
@@ -164,7 +218,7 @@ SIZE_QUANTITY_RE = re.compile(
 )
 #: printed unit -> unit of a quantity
 SIZES: Mapping[str, str] = MappingProxyType({"g": "g", "m": "ml", "c": "ml", "o": "oz"})
-QUANTITY_RES = (HASH_RE, NAMED_RE, COUNT_RE, TIMES_N_RE, PAREN_RE, LEADING_RE, TRAILING_RE)
+QUANTITIES = (HASH, NAMED, COUNT, TIMES_N, PAREN, LEADING, TRAILING)
 # "take 1 tab", "Tylenol #3", "tooth #9", "2 x 4": the number before is no quantity
 NO_QUANTITY_BEFORE_RE = re.compile(
     rf"(?:\b(?:take|takes|taking|use|apply|inject|tooth|teeth|implant|codeine|tylenol|every|q|max)"
@@ -185,6 +239,11 @@ VISITS = frozenset(
 STRONG = frozenset({"Pharmaceuticals", "Injection"})
 #: categories that count hours: "80 hours" of a program
 HOURLY = frozenset({"Programs", "Psych Services"})
+
+
+def holds_number(text: str) -> bool:
+    """Say whether a text may hold a number, without which there is no quantity, dose or date in it."""
+    return NUMERAL_RE.search(text) is not None or any(word in text for word in STEMS)
 
 
 def search_before(pattern: re.Pattern[str], text: str, end: int) -> re.Match[str] | None:
@@ -210,14 +269,16 @@ def _bounds(low: str, high: str | None) -> tuple[float, float]:
     return min(first, second), max(first, second)
 
 
-def read_frequency(text: str, category: Category | None) -> Found[Frequency] | None:
+def read_frequency(text: str, category: Category | None, *, numbered: bool) -> Found[Frequency] | None:
     """Read how often: "3 times a week", "q8h", and "2x4" where visits are counted."""
-    readers = ((TIMES_RE, _make_times), (ONCE_RE, _make_once), (EVERY_RE, _make_every))
-    for pattern, make in readers:
-        match = pattern.search(text)
+    readers = (
+        ((TIMES, _make_times), (ONCE_A, _make_once), (EVERY, _make_every)) if numbered else ((ONCE_A, _make_once),)
+    )
+    for phrase, make in readers:
+        match = phrase.search(text)
         if match:
             return Found(make(match), match.start(), match.end())
-    grid = _find_grid(text, category)
+    grid = _find_grid(text, category) if numbered else None
     if grid:
         return Found(Frequency(*_bounds(grid["low"], grid["high"]), "week"), grid.start(), grid.end())
     code = CODE_RE.search(text)
@@ -248,20 +309,23 @@ def _make_code(match: re.Match[str]) -> Frequency:
 
 def _find_grid(text: str, category: Category | None) -> re.Match[str] | None:
     """Find "2x4" where it means times a week and weeks."""
-    matches = (match for match in GRID_RE.finditer(text) if match["unit"] or category in VISITS)
+    if not GRID.may_stand_in(text):
+        return None
+    matches = (match for match in GRID.pattern.finditer(text) if match["unit"] or category in VISITS)
     return next((match for match in matches if _number(match["low"]) <= 7), None)
 
 
-def read_duration(text: str, category: Category | None) -> Found[Duration] | None:
+def read_duration(text: str, category: Category | None, *, numbered: bool) -> Found[Duration] | None:
     """Read for how long: "for 6 weeks", "30 day rental"."""
-    grid = _find_grid(text, category)
+    grid = _find_grid(text, category) if numbered else None
     if grid:
         return Found(Duration(*_bounds(grid["low2"], grid["high2"]), "weeks"), grid.start(), grid.end())
-    for pattern in (FOR_RE, FOR_A_RE, SUPPLY_RE, SPAN_RE):
-        match = next((match for match in pattern.finditer(text) if _is_span(text, match)), None)
+    for phrase in (FOR, FOR_A, SUPPLY, SPAN) if numbered else (FOR_A,):
+        matches = phrase.pattern.finditer(text) if phrase.may_stand_in(text) else iter(())
+        match = next((match for match in matches if _is_span(text, match)), None)
         if match:
             return Found(_make_duration(match), match.start(), match.end())
-    return _read_implied(text)
+    return _read_implied(text) if numbered else None
 
 
 def _is_span(text: str, match: re.Match[str]) -> bool:
@@ -275,7 +339,7 @@ def _make_duration(match: re.Match[str]) -> Duration:
 
 
 def _read_implied(text: str) -> Found[Duration] | None:
-    times = TIMES_RE.search(text) or ONCE_RE.search(text)
+    times = TIMES.search(text) or ONCE_A.search(text)
     match = IMPLIED_RE.match(text, times.end()) if times else None
     if times is None or match is None:
         return None
@@ -285,8 +349,8 @@ def _read_implied(text: str) -> Found[Duration] | None:
 
 def read_quantity(text: str, category: Category | None, duration: Found[Duration] | None) -> Found[Quantity] | None:
     """Read how many: "#60", "12 visits"; of a drug without a number its weight or volume."""
-    for pattern in QUANTITY_RES:
-        for match in pattern.finditer(text):
+    for phrase in QUANTITIES:
+        for match in phrase.pattern.finditer(text) if phrase.may_stand_in(text) else ():
             if _is_quantity(text, match, category) and not _overlaps(match, duration):
                 return Found(_make_quantity(match), match.start(), match.end())
     size = SIZE_QUANTITY_RE.search(text) if category == "Pharmaceuticals" else None

@@ -1,12 +1,14 @@
 """The words of a treatment -> its request category, body regions and side, by tables of phrases."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
-from typing import cast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache
+from typing import NamedTuple, cast
 
 from imr_rationale.labels import Category, Side
 from imr_rationale.letters.amounts import FLAGS, find_strength
+from imr_rationale.letters.folding import Phrase
+from imr_rationale.letters.limits import LINES_KEPT
 from imr_rationale.letters.terms import (
     ENDINGS,
     GENERIC_PHRASES,
@@ -19,14 +21,12 @@ from imr_rationale.letters.terms import (
 )
 from imr_rationale.records import Found
 
-__all__ = ["read_category", "read_regions", "read_side"]
+__all__ = ["Word", "read_category", "read_regions", "read_side", "split_words"]
 
-#: first word -> (words, kind) of each phrase that begins with it, the longest first
-Index = Mapping[str, tuple[tuple[tuple[str, ...], str], ...]]
 #: the words between two phrases of one noun group, as in "physical therapy lumbar spine initial evaluation"
 MAX_GROUP_GAP = 40
-# "MRI", "X", "Ray", "500mg"
-WORD_RE = re.compile(r"[A-Za-z0-9]+")
+# "mri", "x", "ray", "500mg"
+WORD_RE = re.compile(r"[a-z0-9]+")
 # "MRI of the knee prior to injection": a new noun group begins
 BREAK_RE = re.compile(
     r"[,;:+&\[]|\b(?:of|for|to|with|w|without|and|or|prior|in|on|at|by|from|after|before|following|plus|per|via|under|"
@@ -34,19 +34,46 @@ BREAK_RE = re.compile(
     FLAGS,
 )
 # "both knees"
-BOTH_RE = re.compile(r"\bboth(?= |$)|\bb/l\b", FLAGS)
+BOTH = Phrase(re.compile(r"\bboth(?= |$)|\bb/l\b", FLAGS), ("both", "b/l"))
 # "left and right wrist"
 OPPOSITE_RE = re.compile(r"\b(?:left(?: and | & |/)right|right(?: and | & |/)left)\b", FLAGS)
 #: what is asked for before an operation, or to bear it, serves the operation
 BEFORE_SURGERY = frozenset({"Diagnostic Testing", "Evaluation & Management", "DMEPOS"})
 
 
+class Word(NamedTuple):
+    """A word of a treatment, as printed and without its plural ending."""
+
+    printed: str
+    singular: str
+    start_char: int
+    end_char: int
+
+
+class Index(NamedTuple):
+    """Phrases to be looked up by their words: few lengths have to be tried at each word.
+
+    Attributes
+    ----------
+    lengths : mapping of str to tuple of int
+        First word -> how many words the phrases have that begin with it, falling.
+    kinds : mapping of tuple of str to str
+        Words of a phrase -> its kind.
+    """
+
+    lengths: Mapping[str, tuple[int, ...]]
+    kinds: Mapping[tuple[str, ...], str]
+
+
 def _index_phrases(tables: Iterable[Mapping[str, tuple[str, ...]]]) -> Index:
-    index: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+    lengths: dict[str, set[int]] = {}
+    kinds: dict[tuple[str, ...], str] = {}
     for kind, phrase in ((kind, phrase) for table in tables for kind, phrases in table.items() for phrase in phrases):
         words = tuple(_singular(word) for word in phrase.split())
-        index.setdefault(words[0], []).append((words, kind))
-    return {first: tuple(sorted(found, key=lambda pair: -len(pair[0]))) for first, found in index.items()}
+        lengths.setdefault(words[0], set()).add(len(words))
+        # of two tables with one phrase the first counts
+        kinds.setdefault(words, kind)
+    return Index({first: tuple(sorted(found, reverse=True)) for first, found in lengths.items()}, kinds)
 
 
 @cache
@@ -64,6 +91,7 @@ def _index_regions() -> Index:
     return _index_phrases((REGIONS,))
 
 
+@lru_cache(maxsize=LINES_KEPT)
 def _singular(word: str) -> str:
     """Give a word without its plural ending; "TENS" is no plural of ten.
 
@@ -85,25 +113,39 @@ def _read_ending(word: str) -> str | None:
     return next((kind for kind, endings in ENDINGS if word.endswith(endings)), None)
 
 
-def _scan(text: str, index: Index, read_word: Callable[[str], str | None] = lambda word: None) -> Iterator[Found[str]]:
+def split_words(text: str) -> tuple[Word, ...]:
+    """Give the words of a treatment, which the readers of categories, regions and sides share."""
+    return tuple(Word(match[0], _singular(match[0]), match.start(), match.end()) for match in WORD_RE.finditer(text))
+
+
+def _scan(
+    words: Sequence[Word], index: Index, read_word: Callable[[str], str | None] = lambda word: None
+) -> Iterator[Found[str]]:
     """Yield the phrases of `index` in order, none inside another; `read_word` judges a word that begins none."""
-    tokens = tuple(WORD_RE.finditer(text))
-    words = tuple(_singular(token[0].lower()) for token in tokens)
+    singulars = tuple(word.singular for word in words)
     i = 0
     while i < len(words):
-        found = next((pair for pair in index.get(words[i], ()) if words[i : i + len(pair[0])] == pair[0]), None)
-        size, kind = (len(found[0]), found[1]) if found else (1, read_word(words[i]))
+        size, kind = _find_phrase(singulars, i, index) or (1, read_word(singulars[i]))
         if kind is not None:
-            yield Found(kind, tokens[i].start(), tokens[i + size - 1].end())
+            yield Found(kind, words[i].start_char, words[i + size - 1].end_char)
         i += size
 
 
-def read_category(text: str) -> Found[Category] | None:
+def _find_phrase(words: tuple[str, ...], i: int, index: Index) -> tuple[int, str] | None:
+    """Give length and kind of the longest phrase that stands at word `i`."""
+    for length in index.lengths.get(words[i], ()):
+        phrase = words[i : i + length]
+        if phrase in index.kinds:
+            return len(phrase), index.kinds[phrase]
+    return None
+
+
+def read_category(text: str, words: Sequence[Word]) -> Found[Category] | None:
     """Read the request category, with the words that decide it."""
-    matches = tuple(_scan(text, _index_categories(), _read_ending))
+    matches = tuple(_scan(words, _index_categories(), _read_ending))
     head = _find_head(text, [match for match in matches if match.value not in {"pre", "post"}])
     if head is None:
-        head = _read_strength(text) or _find_head(text, list(_scan(text, _index_generic())))
+        head = _read_strength(text) or _find_head(text, list(_scan(words, _index_generic())))
     qualifiers = [match for match in matches if match.value in {"pre", "post"}]
     found = _qualify(head, qualifiers)
     if found is None:
@@ -145,20 +187,20 @@ def _qualify(head: Found[str] | None, qualifiers: list[Found[str]]) -> Found[str
     return head
 
 
-def read_regions(text: str) -> Iterator[Found[str]]:
+def read_regions(words: Sequence[Word]) -> Iterator[Found[str]]:
     """Yield the body regions, each once."""
     seen = {""}
-    for region in _scan(text, _index_regions()):
+    for region in _scan(words, _index_regions()):
         if region.value not in seen:
             seen.add(region.value)
             yield region
 
 
-def read_side(text: str) -> Found[Side] | None:
+def read_side(text: str, words: Sequence[Word]) -> Found[Side] | None:
     """Read the side; of different ones the first."""
-    opposite = OPPOSITE_RE.search(text) or BOTH_RE.search(text)
-    words = (token for token in WORD_RE.finditer(text) if token[0].lower() in SIDES)
-    first = next(words, None)
-    if opposite is not None and (first is None or opposite.start() <= first.start()):
+    opposite = OPPOSITE_RE.search(text) if "left" in text and "right" in text else None
+    opposite = opposite or (BOTH.pattern.search(text) if BOTH.may_stand_in(text) else None)
+    first = next((word for word in words if word.printed in SIDES), None)
+    if opposite is not None and (first is None or opposite.start() <= first.start_char):
         return Found("bilateral", opposite.start(), opposite.end())
-    return Found(SIDES[first[0].lower()], first.start(), first.end()) if first else None
+    return Found(SIDES[first.printed], first.start_char, first.end_char) if first else None

@@ -5,13 +5,14 @@ each piece is one citation, and its fields are read from its own words. What sta
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from imr_rationale.labels import GuidelineBody
+from imr_rationale.letters.folding import Phrase, fold_case
 from imr_rationale.letters.guidelines import (
-    ADDRESS_RE,
+    ADDRESS,
     AFTER,
     ATTACHED,
     BODIES,
@@ -20,22 +21,25 @@ from imr_rationale.letters.guidelines import (
     EMPTY_RE,
     INHERITING,
     JOINT_RE,
+    LINKED,
     MARK_RE,
+    MARK_WORDS,
     MASK,
-    NOISE_RES,
-    NONE_RE,
+    NOISE,
+    NONE,
     OPENERS,
-    OUTSIDE_RE,
-    PAGES_RE,
+    OUTSIDE,
+    PAGES,
     PAREN_RE,
-    REGULATION_RE,
+    REGULATION,
     REVERSED_EDGE_RE,
     SECTION_RE,
     SEPARATORS,
     SPACE_RE,
     TITLE_RE,
     UNMARKED,
-    YEAR_RE,
+    WORD_RE,
+    YEAR,
 )
 from imr_rationale.letters.limits import LINES_KEPT
 from imr_rationale.records import Basis, Citation, Found
@@ -48,6 +52,8 @@ MAX_CHARS = 20_000
 MAX_ASIDE = 200
 #: what a title follows that is not a topic of the guideline before it
 LINKS = (", ", "; ", ". ", ": ", " and ", " on ", " the ", " citation ")
+#: words that open a clause on what was named before
+CLAUSES = frozenset({"which", "that", "both"})
 
 
 @dataclass(slots=True)
@@ -87,14 +93,16 @@ def read_basis(line: str | None) -> Basis:
     """
     line = (line or "")[:MAX_CHARS]
     text = SPACE_RE.sub(" ", line)
-    plain = _mask_asides(NONE_RE.sub(_blank, OUTSIDE_RE.sub(_blank, text)))
-    none = _find(NONE_RE, line, text)
+    folded = fold_case(text)
+    outside, none = _find(OUTSIDE, line, text, folded), _find(NONE, line, text, folded)
+    plain = OUTSIDE.pattern.sub(_blank, text) if outside else text
+    plain = _mask_asides(NONE.pattern.sub(_blank, plain) if NONE.may_stand_in(fold_case(plain)) else plain)
     pieces = (piece for piece in _cut(plain) if not (none and piece.kinds[-1] in UNMARKED))
-    return Basis(tuple(_make_citations(line, plain, pieces)), _find(OUTSIDE_RE, line, text), none)
+    return Basis(tuple(_make_citations(line, plain, pieces)), outside, none)
 
 
-def _find(pattern: re.Pattern[str], line: str, text: str) -> Found[str] | None:
-    match = pattern.search(text)
+def _find(phrase: Phrase, line: str, text: str, folded: str) -> Found[str] | None:
+    match = phrase.pattern.search(text) if phrase.may_stand_in(folded) else None
     return match and Found(line[match.start() : match.end()], match.start(), match.end())
 
 
@@ -104,6 +112,8 @@ def _blank(match: re.Match[str]) -> str:
 
 def _mask_asides(text: str) -> str:
     """Cover what stands in parentheses, so that no mark is found there."""
+    if "(" not in text:
+        return text
     opened: list[int] = []
     chars = list(text)
     for paren in PAREN_RE.finditer(text):
@@ -122,15 +132,21 @@ def _make_citations(line: str, plain: str, pieces: Iterable[_Piece]) -> Iterator
         if start < end:
             text = line[start:end]
             body = _choose_body(piece)
-            title, section = _read_names(text, body)
-            year, pages, regulation = _read_numbers(text)
+            title, section, year, pages, regulation = _read_parts(text, body)
             yield Citation(body, title, section, year, pages, regulation, start, end, text)
+
+
+@lru_cache(maxsize=LINES_KEPT)
+def _read_parts(text: str, body: GuidelineBody) -> tuple[str | None, str | None, int | None, str | None, str | None]:
+    """Read the title, section, year, pages and regulation of a citation; the same few are cited over and over."""
+    (year, pages, regulation), rest = _read_numbers(text)
+    return *_read_names(rest, body), year, pages, regulation
 
 
 def _cut(plain: str) -> list[_Piece]:
     """Cut the line at its marks; every opening begins an empty piece that says what the next ones inherit."""
     pieces = [_Piece(0, len(plain), 0, ["start"])]
-    for mark in MARK_RE.finditer(plain):
+    for mark in _find_marks(plain):
         kind, last = str(mark.lastgroup), pieces[-1]
         if kind == "open" and last.kinds == ["start"]:
             last.end = last.start  # "The utilization reviewer" is whose decision it was
@@ -145,6 +161,29 @@ def _cut(plain: str) -> list[_Piece]:
             kinds = [*last.kinds, kind] if kind in INHERITING else [kind]
             _open(pieces, _Piece(mark.start(), len(plain), mark.end(), kinds, last.adopted), mark.start())
     return pieces
+
+
+def _find_marks(plain: str) -> Iterator[re.Match[str]]:
+    """Yield what `MARK_RE.finditer` does; a mark begins with one of few words and is looked for at these alone."""
+    end = 0
+    before = ""
+    for word in WORD_RE.finditer(fold_case(plain)):
+        name = word.group()
+        if name in MARK_WORDS or before in LINKED or name[0].isdigit() or name.endswith("the"):
+            for start in _list_starts(plain, word, name):
+                if start >= end and (mark := MARK_RE.match(plain, start)):
+                    yield mark
+                    end = mark.end()
+                    break
+        before = name
+
+
+def _list_starts(plain: str, word: re.Match[str], name: str) -> Sequence[int]:
+    """List where a mark may begin: with the comma and space before "which", and with "The" that is run together."""
+    start = word.start()
+    if name in CLAUSES:
+        return range(max(start - 2, 0), start + 1)
+    return (start, word.end() - len("the")) if name.endswith("the") else (start,)
 
 
 def _open(pieces: list[_Piece], piece: _Piece, end: int) -> None:
@@ -194,19 +233,25 @@ def _choose_body(piece: _Piece) -> GuidelineBody:
     return next((body for kind, body in BODIES.items() if kind in piece.kinds), "other")
 
 
-def _read_numbers(text: str) -> tuple[int | None, str | None, str | None]:
-    """Year, pages and regulation."""
-    text = ADDRESS_RE.sub(" ", text)
-    regulation, text = REGULATION_RE.search(text), REGULATION_RE.sub(" ", text)
-    pages, text = PAGES_RE.search(text), PAGES_RE.sub(" ", text)
-    year = YEAR_RE.search(text)
-    return year and int(year["value"]), pages and pages["value"], regulation and regulation.group()
+def _read_numbers(text: str) -> tuple[tuple[int | None, str | None, str | None], str]:
+    """Year, pages and regulation; and the text without address, pages and regulation."""
+    text, _ = _take_out(ADDRESS, text)
+    text, regulation = _take_out(REGULATION, text)
+    text, pages = _take_out(PAGES, text)
+    year = YEAR.search(text)  # numerals have no case
+    return (year and int(year["value"]), pages and pages["value"], regulation and regulation.group()), text
+
+
+def _take_out(phrase: Phrase, text: str) -> tuple[str, re.Match[str] | None]:
+    """Give a text with a space for each match of a phrase, and the first match."""
+    match = phrase.pattern.search(text) if phrase.may_stand_in(fold_case(text)) else None
+    return (phrase.pattern.sub(" ", text) if match else text), match
 
 
 def _read_names(text: str, body: GuidelineBody) -> tuple[str | None, str | None]:
     """Title and section: what is left when numbers and publishers are gone."""
-    for pattern in NOISE_RES:
-        text = pattern.sub(" ", text)
+    for phrase in NOISE:
+        text, _ = _take_out(phrase, text)
     text = _tidy(text)
     if label := SECTION_RE.search(text):
         title, section = CHAPTER_WORD_RE.sub("", _tidy(text[: label.start()])), text[label.end() :]
@@ -220,5 +265,7 @@ def _read_names(text: str, body: GuidelineBody) -> tuple[str | None, str | None]
 
 
 def _tidy(text: str) -> str:
-    text = " ".join(EMPTY_RE.sub(" ", text).split()).strip(SEPARATORS)
+    if any(char in text for char in ",;)"):
+        text = EMPTY_RE.sub(" ", text)
+    text = " ".join(text.split()).strip(SEPARATORS)
     return text[1:-1] if text[:1] == "(" and text[-1:] == ")" else text

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from imr_rationale.letters.headings import LAYOUTS, NOT_NECESSARY, Layout
+from imr_rationale.letters.headings import LAYOUTS, NOT_NECESSARY, Layout, join_patterns
 
 __all__ = ["find_cuts"]
 
@@ -17,8 +17,6 @@ NUMBER_RE = re.compile(r"(?<= )\d{1,2} ?[.)] ?(?=\S)")
 NAMED_NUMBER_RE = re.compile(r"(?<= )\d{1,2} ?[.)] ?(?=Regarding the request|MAXIMUS Federal)", re.IGNORECASE)
 # a full stop before a title: "… not medically necessary. MRI of the knee"
 SENTENCE_BREAK_RE = re.compile(r"[.!?][\"”)]? {1,9}(?=[A-Za-z0-9])")
-# "(?P<decision>" in the source of a pattern
-GROUP_RE = re.compile(r"\(\?P<\w{1,40}>")
 #: a title is looked for in so many characters; the longest seen took 400
 TITLE_CHARS = 600
 
@@ -41,18 +39,12 @@ def find_cuts(text: str) -> Iterator[int]:
 @cache
 def _label_patterns(layout: Layout) -> tuple[re.Pattern[str], re.Pattern[str]]:
     """Make the patterns of a layout's labels at a line's beginning, and inside a line, where capitals count."""
-    labels = "|".join(_strip_groups(pattern) for pattern in layout.item_fields.values()) or "(?!)"
-    sections = "|".join(_strip_groups(pattern) for pattern in layout.sections.values())
+    labels, sections = join_patterns(layout.item_fields.values()), join_patterns(layout.sections.values())
     at_line = labels if layout.item_fields else sections
     return (
         re.compile(rf"^[ \t*]{{0,20}}(?:{at_line})", re.IGNORECASE | re.MULTILINE),
         re.compile(rf"(?<=[^\n\S])(?:{labels}|{sections})"),
     )
-
-
-def _strip_groups(pattern: re.Pattern[str]) -> str:
-    """Give a pattern's source without names of groups and without the end of its line."""
-    return GROUP_RE.sub("(?:", pattern.pattern).replace("^", "").replace("?$", "?")
 
 
 def _find_titles(text: str) -> Iterator[int]:

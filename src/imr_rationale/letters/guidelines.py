@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from imr_rationale.labels import GuidelineBody
+from imr_rationale.letters.folding import Phrase
 
 __all__ = [
-    "ADDRESS_RE",
+    "ADDRESS",
     "AFTER",
     "ATTACHED",
     "BODIES",
@@ -16,22 +17,25 @@ __all__ = [
     "EMPTY_RE",
     "INHERITING",
     "JOINT_RE",
+    "LINKED",
     "MARK_RE",
+    "MARK_WORDS",
     "MASK",
-    "NOISE_RES",
-    "NONE_RE",
+    "NOISE",
+    "NONE",
     "OPENERS",
-    "OUTSIDE_RE",
-    "PAGES_RE",
+    "OUTSIDE",
+    "PAGES",
     "PAREN_RE",
-    "REGULATION_RE",
+    "REGULATION",
     "REVERSED_EDGE_RE",
     "SECTION_RE",
     "SEPARATORS",
     "SPACE_RE",
     "TITLE_RE",
     "UNMARKED",
-    "YEAR_RE",
+    "WORD_RE",
+    "YEAR",
 ]
 
 #: stands for each character of an aside, so that offsets stay
@@ -91,27 +95,33 @@ def _compile(*alternatives: str) -> re.Pattern[str]:
 # "(" of "Official Disability Guidelines (ODG)"
 PAREN_RE = re.compile(r"[()]")
 # "\n" of "Section(s):\n3. Opioids"
-SPACE_RE = re.compile(r"\s")
+SPACE_RE = re.compile(r"[^\S ]")
 # "(, )" and ", ," where an edition stood
 EMPTY_RE = re.compile(r"\(\s?[,;]?\s?\)|,\s?(?=[,;)])|\s(?=[,;])")
 # "Hip & Pelvis chapter"
 CHAPTER_WORD_RE = re.compile(r" (?:chapters?|section)\Z", re.IGNORECASE)
 # "The Claims Administrator based their decision on recommendation(s) outside of the MTUS Guidelines", "MTUS is silent"
-OUTSIDE_RE = _compile(
-    rf"(?:{_SUBJECT} )?\b(?:based {_DECISION} on (?:recommendation(?:\(s\)|s)? )?outside (?:of )?(?:the )?MTUS\b"
-    rf"|(?:did not base {_DECISION}|not based) on the MTUS\b)(?: Guidelines?)?",
-    rf"(?:{_SUBJECT} )?(?:found )?(?:that )?\bno section of the MTUS (?:(?:was|is) )?applicable[^.;,]{{0,80}}",
-    r"\b(?:outside (?:of )?|not (?:addressed|covered) (?:by|in) )(?:the )?MTUS\b(?: Guidelines?)?",
-    r"(?:The )?\bMTUS(?: Guidelines?)?(?:,? and (?:the )?(?:ACOEM|ODG))?"
-    r" (?:(?:(?:is|are) )?silent|(?:was|were|is|are) not applicable"
-    r"|(?:did|does|do) not (?:address|apply|contain|cover|discuss))[^.;,]{0,80}",
+OUTSIDE = Phrase(
+    _compile(
+        rf"(?:{_SUBJECT} )?\b(?:based {_DECISION} on (?:recommendation(?:\(s\)|s)? )?outside (?:of )?(?:the )?MTUS\b"
+        rf"|(?:did not base {_DECISION}|not based) on the MTUS\b)(?: Guidelines?)?",
+        rf"(?:{_SUBJECT} )?(?:found )?(?:that )?\bno section of the MTUS (?:(?:was|is) )?applicable[^.;,]{{0,80}}",
+        r"\b(?:outside (?:of )?|not (?:addressed|covered) (?:by|in) )(?:the )?MTUS\b(?: Guidelines?)?",
+        r"(?:The )?\bMTUS(?: Guidelines?)?(?:,? and (?:the )?(?:ACOEM|ODG))?"
+        r" (?:(?:(?:is|are) )?silent|(?:was|were|is|are) not applicable"
+        r"|(?:did|does|do) not (?:address|apply|contain|cover|discuss))[^.;,]{0,80}",
+    ),
+    ("outside", "not ", "no section", "silent"),
 )
 # "The Expert Reviewer did not cite any medical evidence for its decision", "No MTUS, ACOEM or ODG guideline was cited"
-NONE_RE = _compile(
-    rf"(?:{_SUBJECT} )?\b(?:did not|failed to) cite\b[^.;]{{0,120}}",
-    r"\bNo [^.;]{0,120}\b(?:cited|stated|provided)\b",
-    r"\b(?:Guideline|Citation)s? not (?:specified|cited|stated|provided)\b",
-    r"\A(?:None|N/?A|Not (?:cited|stated|provided|applicable))\b[^;]{0,40}\Z",
+NONE = Phrase(
+    _compile(
+        rf"(?:{_SUBJECT} )?\b(?:did not|failed to) cite\b[^.;]{{0,120}}",
+        r"\bNo [^.;]{0,120}\b(?:cited|stated|provided)\b",
+        r"\b(?:Guideline|Citation)s? not (?:specified|cited|stated|provided)\b",
+        r"\A(?:None|N/?A|Not (?:cited|stated|provided|applicable))\b[^;]{0,40}\Z",
+    ),
+    ("not ", "failed to", "no ", "none", "n/a", "na"),
 )
 # "Decision based on", "Non-MTUS Citation", "which is part of the MTUS", "ODG", "http://…", ", and Low Back Complaints"
 MARK_RE = _compile(
@@ -132,6 +142,34 @@ MARK_RE = _compile(
     r"(?:(?<=;\s)|(?<=\sand\s))(?P<numbered>Chapter \d{1,2})\b",
     rf"(?<=,\sand\s)(?P<dated>(?-i:[A-Z])[A-Za-z &-]{{3,60}} {_YEAR})(?=[,.;])",
 )
+#: the word that a mark begins with, unless it is a number or follows a word of `LINKED`: no other words are looked at
+MARK_WORDS = frozenset(
+    (
+        # open, unadopted, part
+        "decision", "decisions", "the", "claims", "maximus", "expert", "physician", "medical", "professional",
+        "reviewer", "based", "non", "nonmtus", "which", "that", "both",
+        # mtus, odg, acoem, label, url
+        "ca", "california", "mtus", "official", "odg", "first", "second", "third", "american", "acoem", "other",
+        "http", "https", "www",
+        # complaints, guideline, chapter, numbered
+        "forearm", "forearms", "hand", "hands", "cervical", "neck", "necks", "shoulder", "shoulders", "elbow",
+        "elbows", "wrist", "wrists", "low", "lower", "upper", "back", "backs", "hip", "hips", "groin", "groins",
+        "knee", "knees", "leg", "legs", "ankle", "ankles", "foot", "foots", "eye", "eyes", "pelvis", "pelviss",
+        "stress", "general", "initial", "cornerstones", "pain", "chronic", "opioid", "opioids", "acupuncture", "post",
+        "postsurgical", "traumatic", "head", "preface", "fitness", "mental", "carpal", "hernia", "diabetes",
+        "pulmonary", "infectious", "burns", "lumbar", "chapter",
+        # other
+        "national", "u", "us", "center", "centers", "cochrane", "agency", "department", "goodman", "mosby", "mayo",
+        "physicians", "drugs", "rxlist", "j", "journal", "new", "labor", "peer", "fda", "cms", "medicare", "pubmed",
+        "medscape", "medlineplus", "uptodate", "webmd", "md", "mdguidelines", "milliman", "mcg", "interqual", "aetna",
+        "cigna", "blue", "sanford", "aao", "aaos", "acc", "acg", "acr", "ada", "aha", "ahrq", "ama", "aua", "cdc",
+        "jnc", "nice", "nih", "pdr", "uspstf", "va",
+    )
+)  # fmt: skip
+#: a guideline that no table names may follow: ", and Opioid Treatment 2016"
+LINKED = frozenset({"and"})
+# "MTUS", "2nd"
+WORD_RE = re.compile(r"\w+")
 # may stand between two names of one thing: ", 2nd Edition (2004), "
 JOINT_RE = _compile(rf"\A(?:[ ,:/–{MASK}-]|{_EDITION}|{_YEAR}\b|{_REGULATION}\.?|Chapter \d{{1,2}}\b|Sections?\b)*+\Z")
 # the words between citations that belong to none: ", and the"; the second reads a piece backwards
@@ -139,35 +177,44 @@ EDGE_RE = re.compile(rf"(?:[{SEPARATORS}]|(?:and|the|on|or|both)\b)*", re.IGNORE
 REVERSED_EDGE_RE = re.compile(rf"(?:[{SEPARATORS}]|(?:dna|eht|no|ro|htob)\b)*", re.IGNORECASE)
 
 # "http://www.drugs.com/famotidine.html"
-ADDRESS_RE = _compile(r"(?:\bhttps?://|\bwww\.)\S{0,500}")
+ADDRESS = Phrase(_compile(r"(?:\bhttps?://|\bwww\.)\S{0,500}"), ("http", "www."))
 # "8 C.C.R. 9792.20 - 9792.26", "8 CCR §9792.24.2", "9792.20(e)"
-REGULATION_RE = _compile(_REGULATION)
+REGULATION = Phrase(_compile(_REGULATION), ("9792.",))
 # "Page(s): 58-60 of 127", "pg. 607", "pages 308, 310"
-PAGES_RE = _compile(
-    rf"\b(?:pages?|pgs?|pp?)\b(?:\(s\))?[.:]{{0,2}}\s?"
-    rf"(?P<value>{_PAGE}(?:(?:,|,? and|,? &)\s?(?!{_YEAR}){_PAGE}\b){{0,40}}(?: of \d{{1,4}})?)"
+PAGES = Phrase(
+    _compile(
+        rf"\b(?:pages?|pgs?|pp?)\b(?:\(s\))?[.:]{{0,2}}\s?"
+        rf"(?P<value>{_PAGE}(?:(?:,|,? and|,? &)\s?(?!{_YEAR}){_PAGE}\b){{0,40}}(?: of \d{{1,4}})?)"
+    ),
+    ("p",),
 )
 # "2004", "(2004)", "(May 2009)", "(August 1, 2016)"; not the year of "11/23/2016"
-YEAR_RE = _compile(
-    rf"\(?(?:\b[A-Z][a-z]{{2,8}}\.? (?:\d{{1,2}}, )?(?={_YEAR}\)))?"
-    rf"(?<![\d/.–-])(?P<value>{_YEAR})(?!\d|[/.–-]\d)\)?"
+YEAR = Phrase(
+    _compile(
+        rf"\(?(?:\b[A-Z][a-z]{{2,8}}\.? (?:\d{{1,2}}, )?(?={_YEAR}\)))?"
+        rf"(?<![\d/.–-])(?P<value>{_YEAR})(?!\d|[/.–-]\d)\)?"
+    ),
+    ("19", "20"),
 )
 # "Section(s):"
 SECTION_RE = _compile(r"\bSections?(?:\(s\))? ?:")
 # "(21st Annual Edition)", "3rd ed.", "(updated 11/23/16)", "(Online Version)", "(ACOEM Guidelines, Chapter 12)"
-NOISE_RES = (
-    ADDRESS_RE,
-    REGULATION_RE,
-    PAGES_RE,
-    _compile(
-        rf"\(?{_EDITION}\)?",
-        r"\((?:updated|accessed|revised|effective)\b[^()]{0,40}\)",
-        r"\(?\b(?:Online|Web) Version\b\)?",
-        r"\bWork Loss Data Institute\b|\bProcedure Summary\b",
+NOISE = (
+    Phrase(
+        _compile(
+            rf"\(?{_EDITION}\)?",
+            r"\((?:updated|accessed|revised|effective)\b[^()]{0,40}\)",
+            r"\(?\b(?:Online|Web) Version\b\)?",
+            r"\bWork Loss Data Institute\b|\bProcedure Summary\b",
+        ),
+        (" ed", "(", "version", "institute", "summary"),
     ),
-    YEAR_RE,
-    _compile(r"\((?:ODG|ACOEM|MTUS)\b[^()]{0,120}\)"),
-    _compile(_MTUS, _ODG, _ACOEM, _LABEL),
+    YEAR,
+    Phrase(_compile(r"\((?:ODG|ACOEM|MTUS)\b[^()]{0,120}\)"), ("(",)),
+    Phrase(
+        _compile(_MTUS, _ODG, _ACOEM, _LABEL),
+        ("mtus", "medical treatment", "odg", "official", "acoem", "american college", "other"),
+    ),
 )
 # "Chapter 12 Low Back Complaints", "Low Back - Lumbar & Thoracic (Acute & Chronic) Chapter", "Pain (Chronic)"
 TITLE_RE = _compile(

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 
 from imr_rationale.letters.lines import Line, join_lines
 
@@ -67,13 +67,19 @@ def read_date(text: str) -> date | None:
     datetime.date(2012, 5, 14)
     """
     match = DATE_RE.search(text)
-    if match is None:
+    # digits of other scripts are no date
+    if match is None or not match.group().isascii():
         return None
     month, day, year = match.groups()
     try:
-        return datetime.strptime(f"{month}/{day}/{year}", "%m/%d/%Y" if len(year) == 4 else "%m/%d/%y").date()
+        return date(int(year) + (0 if len(year) == 4 else _find_century(int(year))), int(month), int(day))
     except ValueError:
         return None
+
+
+def _find_century(year: int) -> int:
+    """Give the century of a year of two digits, as POSIX has it: 69 to 99 are of the last one."""
+    return 2000 if year < 69 else 1900
 
 
 def split_states(text: str | None) -> tuple[str, ...]:

@@ -5,11 +5,23 @@ A letter's layout is told by its headings, wherever they stand. The item layouts
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 
-__all__ = ["LAYOUTS", "NOT_NECESSARY", "UNKNOWN", "Layout"]
+__all__ = [
+    "LAYOUTS",
+    "NOT_NECESSARY",
+    "UNKNOWN",
+    "Layout",
+    "join_patterns",
+    "make_label_pattern",
+    "make_section_pattern",
+]
+
+# "(?P<decision>" in the source of a pattern
+GROUP_RE = re.compile(r"\(\?P<\w{1,40}>")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -216,3 +228,23 @@ PROFESSIONAL_REVIEW = Layout(
     item_fields=_patterns({}),
 )
 LAYOUTS = (FINAL_DETERMINATION, DECISIONS_AND_RATIONALES, DETERMINATION_NOTICE, PROFESSIONAL_REVIEW)
+
+
+def join_patterns(patterns: Iterable[re.Pattern[str]]) -> str:
+    """Give the source of what matches where one of `patterns` does, without groups and without the end of its line."""
+    sources = (GROUP_RE.sub("(?:", pattern.pattern).replace("^", "").replace("?$", "?") for pattern in patterns)
+    return "|".join(sources) or "(?!)"
+
+
+@cache
+def make_section_pattern() -> re.Pattern[str]:
+    """Make the pattern of what every section's heading begins with, in any layout: most lines are none."""
+    return re.compile(
+        join_patterns(pattern for layout in LAYOUTS for pattern in layout.sections.values()), re.IGNORECASE
+    )
+
+
+@cache
+def make_label_pattern(layout: Layout) -> re.Pattern[str]:
+    """Make the pattern of the labels of an item's fields, whichever it is: most lines have none."""
+    return re.compile(join_patterns(layout.item_fields.values()), re.IGNORECASE)

@@ -72,7 +72,7 @@ def _skip_chars(lines: Lines, left: int) -> Lines:
     for i, line in enumerate(lines):
         if left < len(line.text):
             tail = line.text[left:].strip()
-            rest = [replace(line, start_char=line.end_char - len(tail), text=tail)] if tail else []
+            rest = [line._replace(start_char=line.end_char - len(tail), text=tail)] if tail else []
             return [*rest, *lines[i + 1 :]]
         # one space joins two lines
         left = max(left - len(line.text) - 1, 0) if line.text else left

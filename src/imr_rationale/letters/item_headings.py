@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from imr_rationale.labels import OUTCOMES, Outcome
-from imr_rationale.letters.headings import LAYOUTS, Layout
-from imr_rationale.letters.lines import Line, count_lines, join_lines
+from imr_rationale.letters.headings import LAYOUTS, Layout, make_label_pattern
+from imr_rationale.letters.lines import Line, count_lines, join_lines, list_forms
 from imr_rationale.letters.modified import ELIGIBLE_RE, ORIGINAL_RE
 
-__all__ = ["Heading", "find_body", "find_headings", "match_field", "read_heading"]
+__all__ = ["Heading", "find_body", "find_headings", "find_marks", "match_field", "read_heading"]
 
 # "MRI of the lumbar spine: Upheld", "Upheld" alone on the line after "… is:"
 OUTCOME_RE = re.compile(r"(?:^|(?P<colon>:)) ?(?P<outcome>Upheld|Overturned)\.?$", re.IGNORECASE)
@@ -54,15 +54,24 @@ def _match_label(text: str, layout: Layout) -> str | None:
     return next((field for field, pattern in layout.item_fields.items() if pattern.match(text)), None)
 
 
-def find_body(lines: Sequence[Line], layout: Layout) -> int:
+def find_marks(lines: Sequence[Line], layout: Layout) -> Mapping[int, str]:
+    """Find the lines that a label opens: index of the line -> the field."""
+    may_open = make_label_pattern(layout).match
+    # the label of a short line may wrap
+    found = (i for i, line in enumerate(lines) if may_open(line.text) or 0 < len(line.text) <= LABEL_CHARS)
+    return {i: field for i in found if (field := match_field(lines, i, layout))}
+
+
+def find_body(lines: Sequence[Line], label: int, layout: Layout) -> int:
     """Give the index of the first line behind the section's heading and its fixed words.
 
-    They stand before the first label; in a letter of no known layout anything may stand before them.
+    They stand before the first label, which is at index `label`; in a letter of no known layout anything may stand
+    before them.
     """
-    label = next((i for i in range(len(lines)) if match_field(lines, i, layout)), len(lines))
     for start in range(label - 1, max(-1, label - HEADING_LINES - PREAMBLE_LINES), -1):
+        forms = list_forms(lines, start)
         for pattern in (layout.preamble, *ITEMS_HEADINGS):
-            if n_lines := count_lines(lines, start, pattern):
+            if n_lines := count_lines(forms, pattern):
                 return start + n_lines
     return 0
 
@@ -148,10 +157,15 @@ def _find_ends(lines: Sequence[Line], first: int, marks: Mapping[int, str]) -> f
     for i in range(first, len(lines)):
         if not lines[i].text or i in marks:
             start = i + 1
-        elif OUTCOME_RE.search(lines[i].text) and (i in before_labels or _is_lone_heading(lines[start : i + 1])):
+        elif _ends_in_outcome(lines[i].text) and (i in before_labels or _is_lone_heading(lines[start : i + 1])):
             ends.add(i)
             start = i + 1
     return frozenset(ends)
+
+
+def _ends_in_outcome(text: str) -> bool:
+    # most lines end in neither letter; a search would go through all of each
+    return text[-1] in "dD." and OUTCOME_RE.search(text) is not None
 
 
 def _is_lone_heading(lines: Sequence[Line]) -> bool:

@@ -6,7 +6,15 @@ from dataclasses import replace
 
 from imr_rationale.letters.citation import read_basis
 from imr_rationale.letters.headings import Layout
-from imr_rationale.letters.item_headings import NUMBER_RE, Heading, find_body, find_headings, match_field, read_heading
+from imr_rationale.letters.item_headings import (
+    NUMBER_RE,
+    Heading,
+    find_body,
+    find_headings,
+    find_marks,
+    match_field,
+    read_heading,
+)
 from imr_rationale.letters.lines import Line, join_lines, join_paragraphs
 from imr_rationale.letters.modified import read_modified
 from imr_rationale.letters.request import read_request
@@ -40,19 +48,21 @@ def parse_section(text: str, lines: Lines, layout: Layout) -> Iterator[tuple[Ite
     number : int or None
         As printed.
     """
-    first = find_body(lines, layout)
-    marks = {i: field for i in range(first, len(lines)) if (field := match_field(lines, i, layout))}
+    labels = find_marks(lines, layout)
+    first = find_body(lines, next(iter(labels), len(lines)), layout)
+    marks = {i: field for i, field in labels.items() if i >= first}
     headings = list(find_headings(lines, first, marks, layout))
     edges = [*(start for start, _ in headings[1:]), len(lines)]
     for number, ((start, end), stop) in enumerate(zip(headings, edges, strict=False), start=1):
         title, body = lines[start:end], lines[end:stop]
         heading = _drop_number(read_heading(join_lines(title), layout), number)
-        fields = _split_fields(body, layout)
+        fields = _split_fields(body, {i - end: marks[i] for i in range(end, stop) if i in marks}, layout)
         values = {name: _read_field(fields.get(name, ()), layout) for name in layout.item_fields}
         label = layout.item_fields["rationale"]
         span = _find_rationale_span(text, fields["rationale"], label) if values["rationale"] else None
-        item = make_item(number, heading, _split_guidelines(values), span, find_span((*title, *body)))
-        yield replace(item, warnings=tuple(warn_missing(item))), heading.number
+        item = make_item(number, heading, _split_guidelines(values), span, find_span(lines[start:stop]))
+        warnings = tuple(warn_missing(item))
+        yield replace(item, warnings=warnings) if warnings else item, heading.number
 
 
 def _drop_number(heading: Heading, number: int) -> Heading:
@@ -103,14 +113,15 @@ def warn_missing(item: Item, *, absent: Sequence[str] = ()) -> Iterator[str]:
         yield f"item {item.number}: parts of the modified request not read"
 
 
-def _split_fields(body: Lines, layout: Layout) -> dict[str, Lines]:
+def _split_fields(body: Lines, marks: Mapping[int, str], layout: Layout) -> dict[str, Lines]:
     """Give each labelled field its lines, label included.
 
     Where labels are sentences, those after the beginning of the rationale belong to it.
     """
     starts: dict[str, int] = {}
-    for i in range(len(body)):
-        field = match_field(body, i, layout)
+    for i, mark in marks.items():
+        # a label on the item's last line does not wrap into the next item
+        field = mark if i + 1 < len(body) else match_field(body, i, layout)
         if field and not (layout.numbered and (field in starts or "rationale" in starts)):
             starts[field] = i
     edges = [*list(starts.values())[1:], len(body)]
@@ -119,9 +130,8 @@ def _split_fields(body: Lines, layout: Layout) -> dict[str, Lines]:
 
 def _read_field(lines: Lines, layout: Layout) -> str | None:
     text = join_paragraphs(lines)
-    patterns = layout.item_fields.values()
-    pattern = next((pattern for pattern in patterns if pattern.match(text)), None)
-    return None if pattern is None else pattern.sub("", text, count=1).strip() or None
+    label = next((match for pattern in layout.item_fields.values() if (match := pattern.match(text))), None)
+    return None if label is None else text[label.end() :].strip() or None
 
 
 def _split_guidelines(values: Mapping[str, str | None]) -> Mapping[str, str | None]:
@@ -136,22 +146,30 @@ def _split_guidelines(values: Mapping[str, str | None]) -> Mapping[str, str | No
 
 def find_span(lines: Lines) -> tuple[int, int]:
     """Give the first and the last character that `lines` print."""
-    printed = [line for line in lines if line.text]
-    return printed[0].start_char, printed[-1].end_char
+    first = next(line for line in lines if line.text)
+    last = next(line for line in reversed(lines) if line.text)
+    return first.start_char, last.end_char
 
 
 def _find_rationale_span(text: str, lines: Lines, label: re.Pattern[str]) -> tuple[int, int]:
     """Find the rationale as printed: after the label, which may wrap and hold markup."""
     start, end = find_span(lines)
     match = label.match(join_lines(lines))
-    n_letters = sum(char.isalnum() for char in match.group()) if match else 0
+    printed = match.group() if match else ""
+    start = start + len(printed) if text.startswith(printed, start) else _skip_letters(text, printed, start, end)
+    while start < end and ((markup := MARKUP_RE.match(text, start)) or text[start].isspace() or text[start] in ":*"):
+        start = markup.end() if markup else start + 1
+    # a page's header may stand between the label and the text
+    return max(start, next((line.start_char for line in lines if line.end_char > start), start)), end
+
+
+def _skip_letters(text: str, label: str, start: int, end: int) -> int:
+    """Give the offset behind the letters of a label that wraps, or holds markup, where it is printed."""
+    n_letters = sum(char.isalnum() for char in label)
     while n_letters and start < end:
         if markup := MARKUP_RE.match(text, start):
             start = markup.end()
             continue
         n_letters -= text[start].isalnum()
         start += 1
-    while start < end and ((markup := MARKUP_RE.match(text, start)) or text[start].isspace() or text[start] in ":*"):
-        start = markup.end() if markup else start + 1
-    # a page's header may stand between the label and the text
-    return max(start, next((line.start_char for line in lines if line.end_char > start), start)), end
+    return start

@@ -21,11 +21,20 @@ from imr_rationale.letters.header import (
     read_specialty,
     split_states,
 )
-from imr_rationale.letters.headings import LAYOUTS, UNKNOWN, Layout
+from imr_rationale.letters.headings import LAYOUTS, UNKNOWN, Layout, make_section_pattern
 from imr_rationale.letters.issues import parse_issues
 from imr_rationale.letters.items import parse_section
 from imr_rationale.letters.limits import MAX_FIELD, MAX_ITEMS
-from imr_rationale.letters.lines import Line, count_lines, join_paragraphs, make_lines
+from imr_rationale.letters.lines import (
+    HEADING_LINES,
+    Line,
+    count_lines,
+    join_lines,
+    join_paragraphs,
+    list_forms,
+    make_lines,
+    may_wrap,
+)
 from imr_rationale.letters.pages import drop_page_lines
 from imr_rationale.letters.request import read_request
 from imr_rationale.letters.sandbox import read_document
@@ -35,6 +44,8 @@ from imr_rationale.records import Dates, Item, Letter
 __all__ = ["ROW", "parse_document", "parse_letter", "read_letter"]
 
 Sections = Mapping[str, Sequence[Line]]
+#: index of a line -> the texts that a heading may be printed as that opens there
+Openings = Mapping[int, Sequence[str]]
 #: layout of a rationale that stands in a table, without a letter around it
 ROW = "row"
 # "Standard", the first word of a longer value
@@ -67,11 +78,12 @@ def parse_letter(text: str) -> Letter:
         The text holds neither a section of disputed items nor any item, or more than a letter can hold.
     """
     lines = drop_page_lines(make_lines(text, cuts=find_cuts(text)))
-    layout, sections = _find_layout(lines)
+    openings = _find_openings(lines)
+    layout, sections = _find_layout(lines, openings)
     items = _parse_items(text, sections, layout) if layout else ()
     known = layout is not None
     if not items:
-        read_as, sections, items = _search_items(text, lines, layout)
+        read_as, sections, items = _search_items(text, lines, openings, layout)
         known = known and read_as is layout
         layout = read_as
     if layout is None:
@@ -81,11 +93,11 @@ def parse_letter(text: str) -> Letter:
         )
     letter = _read_fields(text, sections, items, layout)
     _check_size(letter)
-    warnings = list(_warn_missing(letter, layout))
+    warnings = tuple(_warn_missing(letter, layout))
     if not known:
-        warnings.append(f"layout not known: read as {layout.name} as far as its headings are known")
-        letter = replace(letter, layout=UNKNOWN)
-    return replace(letter, warnings=tuple(warnings))
+        unknown = f"layout not known: read as {layout.name} as far as its headings are known"
+        return replace(letter, layout=UNKNOWN, warnings=(*warnings, unknown))
+    return replace(letter, warnings=warnings) if warnings else letter
 
 
 def _check_size(letter: Letter) -> None:
@@ -129,7 +141,7 @@ def parse_document(document: Document) -> Letter:
         letter = None
     if letter is None or (document.kind == ROW and not _is_whole(letter)):
         letter = _make_row_letter(document)
-    return replace(letter, warnings=(*letter.warnings, *document.notes))
+    return replace(letter, warnings=(*letter.warnings, *document.notes)) if document.notes else letter
 
 
 def _is_whole(letter: Letter) -> bool:
@@ -137,17 +149,29 @@ def _is_whole(letter: Letter) -> bool:
     return letter.case_number is not None and any(item.rationale for item in letter.items)
 
 
-def _find_layout(lines: Sequence[Line]) -> tuple[Layout | None, Sections]:
+def _find_openings(lines: Sequence[Line]) -> Openings:
+    """Find the lines where a section may open, in any layout: few lines have to be looked at for each heading."""
+    may_open = make_section_pattern().match
+    return {
+        i: list_forms(lines, i)
+        for i, line in enumerate(lines)
+        # the longest form begins with the others
+        if may_open(line.text) or (may_wrap(line.text) and may_open(join_lines(lines[i : i + HEADING_LINES])))
+    }
+
+
+def _find_layout(lines: Sequence[Line], openings: Openings) -> tuple[Layout | None, Sections]:
     """Find the layout whose marking section stands in the letter; of two, that with more sections there."""
-    found = [(layout, _split_sections(lines, layout)) for layout in LAYOUTS if _is_marked(lines, layout)]
+    marked = (layout for layout in LAYOUTS if _is_marked(openings, layout))
+    found = [(layout, _split_sections(lines, openings, layout)) for layout in marked]
     if not found:
         return None, {}
     return max(found, key=lambda pair: len(pair[1]))
 
 
-def _is_marked(lines: Sequence[Line], layout: Layout) -> bool:
+def _is_marked(openings: Openings, layout: Layout) -> bool:
     pattern = layout.sections[layout.mark]
-    return any(count_lines(lines, i, pattern) for i in range(len(lines)))
+    return any(count_lines(forms, pattern) for forms in openings.values())
 
 
 def _parse_items(text: str, sections: Sections, layout: Layout) -> tuple[Item, ...]:
@@ -161,17 +185,17 @@ def _parse_items(text: str, sections: Sections, layout: Layout) -> tuple[Item, .
 
 
 def _search_items(
-    text: str, lines: Sequence[Line], layout: Layout | None
+    text: str, lines: Sequence[Line], openings: Openings, layout: Layout | None
 ) -> tuple[Layout | None, Sections, tuple[Item, ...]]:
     """Read the items of a letter that fits no layout, or not as its layout says, by the headings that find most."""
     found = []
     for other in LAYOUTS:
-        sections = {"items": lines, **_split_sections(lines, other)}
+        sections = {"items": lines, **_split_sections(lines, openings, other)}
         found.append((other, sections, _parse_items(text, sections, other)))
     best = max(found, key=lambda one: _count_fields(one[2]))
     if any(item.rationale or item.reviewer_guideline for item in best[2]):
         return best
-    return layout, _split_sections(lines, layout) if layout else {}, ()
+    return layout, _split_sections(lines, openings, layout) if layout else {}, ()
 
 
 def _count_fields(items: Sequence[Item]) -> int:
@@ -201,12 +225,12 @@ def _read_fields(text: str, sections: Sections, items: tuple[Item, ...], layout:
     )
 
 
-def _split_sections(lines: Sequence[Line], layout: Layout) -> Sections:
+def _split_sections(lines: Sequence[Line], openings: Openings, layout: Layout) -> Sections:
     """Cut the letter before the line that opens each section; what comes before the first is the header."""
     starts = {"header": 0}
     position = 0
     for name, pattern in layout.sections.items():
-        found = next((i for i in range(position, len(lines)) if count_lines(lines, i, pattern)), None)
+        found = next((i for i, forms in openings.items() if i >= position and count_lines(forms, pattern)), None)
         if found is not None:
             starts[name] = position = found
     edges = [*starts.values(), len(lines)]

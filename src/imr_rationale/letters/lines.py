@@ -4,26 +4,39 @@ All reading of layouts works on these lines, so that offsets always index the te
 markup, tabs and page breaks are dealt with in one place.
 """
 
+import io
 import itertools
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
-__all__ = ["Line", "count_lines", "is_bullet", "join_lines", "join_paragraphs", "make_lines"]
+__all__ = [
+    "HEADING_LINES",
+    "Line",
+    "count_lines",
+    "is_bullet",
+    "join_lines",
+    "join_paragraphs",
+    "list_forms",
+    "make_lines",
+    "may_wrap",
+]
 
 # "**Decision rationale:** The patient …", "<b>Case Number:</b>", "### CLINICAL CASE SUMMARY"
 MARKUP_RE = re.compile(r"</?b>|\*\*|^\s{0,3}#{1,6}\s", re.IGNORECASE)
-BREAK_RE = re.compile(r"[\n\f]")
+PAGE_END_RE = re.compile(r"\f")
 # "• Pain level before medication", "- home exercise", "1. Norco 10/325"
 BULLET_RE = re.compile(r"(?:[•▪●○\uf0b7*·–-]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+\S")
+# "evidence-" at a line's end
 HYPHEN_END_RE = re.compile(r"[A-Za-z]-\n?\Z")
 #: a heading or the fixed words below one wrap over no more lines than this
 HEADING_LINES = 4
 SENTENCE_END = frozenset(".!?:;")
+#: characters of which all markup has one
+MARKUP_CHARS = "<*#"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A stretch of the letter without line break.
 
     Attributes
@@ -48,16 +61,31 @@ def make_lines(text: str, *, cuts: Iterable[int] = ()) -> tuple[Line, ...]:
     >>> [line.text for line in make_lines("**Priority:**\tStandard\n\nAge")]
     ['Priority: Standard', '', 'Age']
     """
-    edges = sorted({0, len(text), *cuts, *(match.end() for match in BREAK_RE.finditer(text))})
-    return tuple(_make_line(text, start, end) for start, end in itertools.pairwise(edges))
+    edges = sorted({0, len(text), *cuts, *(match.end() for match in PAGE_END_RE.finditer(text))})
+    marks = [char for char in MARKUP_CHARS if char in text]
+    lines: list[Line] = []
+    for start, end in itertools.pairwise(edges):
+        lines.extend(_cut_lines(text, start, end, marks))
+    return tuple(lines)
 
 
-def _make_line(text: str, start: int, end: int) -> Line:
-    raw = text[start:end]
-    stripped = raw.strip()
-    first = start + (len(raw) - len(raw.lstrip())) if stripped else start
-    clean = " ".join(MARKUP_RE.sub("", raw).split()) if any(map(raw.__contains__, "<*#")) else " ".join(raw.split())
-    return Line(first, first + len(stripped), clean, "-" in raw[-2:] and HYPHEN_END_RE.search(raw) is not None)
+def _cut_lines(text: str, start: int, end: int, marks: Sequence[str]) -> Iterator[Line]:
+    """Yield the lines of a stretch of `text`, which holds markup only where it holds one of `marks`."""
+    # StringIO breaks at "\n" alone and leaves it at the line's end, as str.splitlines does not
+    for raw in io.StringIO(text[start:end]):
+        stripped = raw.strip()
+        if stripped:
+            # of white space only a space is printable: most lines hold no other, and none twice
+            plain = stripped.isprintable() and "  " not in stripped
+            clean = stripped if plain else " ".join(stripped.split())
+            first = start + raw.index(stripped[0])
+            if marks and any(mark in raw for mark in marks):
+                clean = " ".join(MARKUP_RE.sub("", raw).split())
+            hyphenated = stripped[-1] == "-" and HYPHEN_END_RE.search(raw) is not None
+            yield Line(first, first + len(stripped), clean, hyphenated)
+        else:
+            yield Line(start, start, "")
+        start += len(raw)
 
 
 def is_bullet(text: str) -> bool:
@@ -67,7 +95,15 @@ def is_bullet(text: str) -> bool:
 
 def join_lines(lines: Sequence[Line]) -> str:
     """Join `lines` into one, dropping blank ones and keeping a word whole that a hyphen cuts."""
-    return _join(lines, _glue)
+    parts: list[str] = []
+    hyphenated = False
+    for line in lines:
+        if line.text:
+            if parts and not (hyphenated and line.text[0].isalnum()):
+                parts.append(" ")
+            parts.append(line.text)
+            hyphenated = line.hyphenated
+    return "".join(parts)
 
 
 def join_paragraphs(lines: Sequence[Line]) -> str:
@@ -80,23 +116,6 @@ def join_paragraphs(lines: Sequence[Line]) -> str:
     >>> join_paragraphs(make_lines("The request is\n\nnot supported.\n\nNote the following."))
     'The request is not supported.\n\nNote the following.'
     """
-    return _join(lines, _separate)
-
-
-def count_lines(lines: Sequence[Line], start: int, heading: re.Pattern[str]) -> int:
-    """Give how many lines a heading takes that opens at `start` and may wrap; 0 where it does not stand there."""
-    text = lines[start].text
-    if not text:
-        return 0
-    if heading.match(text):
-        return 1
-    if not (text.isupper() or text.startswith("The ")):
-        return 0
-    wrapped = range(2, HEADING_LINES + 1)
-    return next((n for n in wrapped if heading.match(join_lines(lines[start : start + n]))), 0)
-
-
-def _join(lines: Sequence[Line], separator: Callable[[Line, Line, bool], str]) -> str:
     parts: list[str] = []
     before: Line | None = None
     blank = False
@@ -105,18 +124,39 @@ def _join(lines: Sequence[Line], separator: Callable[[Line, Line, bool], str]) -
             blank = True
             continue
         if before is not None:
-            parts.append(separator(before, line, blank))
+            parts.append(_separate(before, line, blank=blank))
         parts.append(line.text)
         before, blank = line, False
     return "".join(parts)
 
 
-def _glue(before: Line, after: Line, blank: bool) -> str:
+def _separate(before: Line, after: Line, *, blank: bool) -> str:
+    if before.text[-1] in SENTENCE_END:
+        if blank and not after.text[0].islower():
+            return "\n\n"
+        return "\n" if is_bullet(after.text) else " "
     return "" if before.hyphenated and after.text[0].isalnum() else " "
 
 
-def _separate(before: Line, after: Line, blank: bool) -> str:
-    ended = before.text[-1] in SENTENCE_END
-    if blank and ended and not after.text[0].islower():
-        return "\n\n"
-    return "\n" if ended and is_bullet(after.text) else _glue(before, after, blank)
+def may_wrap(text: str) -> bool:
+    """Say whether a heading that opens with the line `text` may wrap: only capitals and sentences do."""
+    return text.isupper() or text.startswith("The ")
+
+
+def list_forms(lines: Sequence[Line], start: int) -> tuple[str, ...]:
+    """Give the texts that a heading may be printed as that opens at `start`: of that line, and of more where it wraps.
+
+    A blank line opens no heading.
+    """
+    text = lines[start].text
+    if not may_wrap(text):
+        return (text,) if text else ()
+    return (text, *(join_lines(lines[start : start + n]) for n in range(2, HEADING_LINES + 1)))
+
+
+def count_lines(forms: Sequence[str], heading: re.Pattern[str]) -> int:
+    """Give how many lines a heading takes, of the forms that `list_forms` gives; 0 where it does not stand there."""
+    for n, form in enumerate(forms, start=1):
+        if heading.match(form):
+            return n
+    return 0

@@ -2,6 +2,7 @@
 
 import re
 
+from imr_rationale.letters.folding import fold_case
 from imr_rationale.records import ModifiedRequest
 
 __all__ = ["ELIGIBLE_RE", "ORIGINAL_RE", "read_modified"]
@@ -26,6 +27,8 @@ AUTHORIZED_RES = (
 )
 # "The remaining IMR eligible portion of the original request, Massage 8 visits is: Upheld"
 DISPUTED_RE = re.compile(r"^.*the original requests?,? (?P<disputed>.+?)(?:,? (?:is|are))?$", re.IGNORECASE)
+#: words of which every modified request holds one
+WORDS = ("eligible", "original request")
 # "The remaining IMR eligible portion", "leaving the original request IMR eligible"
 ELIGIBLE_RE = re.compile(r"IMR[- ]eligible|the original request", re.IGNORECASE)
 
@@ -38,7 +41,10 @@ def read_modified(heading: str) -> ModifiedRequest | None:
     >>> read_modified("Gym pass for 1 year was the original request. The original request, gym pass").disputed
     'gym pass'
     """
-    if len(heading) > MAX_HEADING_CHARS or not ELIGIBLE_RE.search(heading):
+    folded = fold_case(heading)
+    if len(heading) > MAX_HEADING_CHARS or not any(word in folded for word in WORDS):
+        return None
+    if not ELIGIBLE_RE.search(heading):
         return None
     authorized = next((match for pattern in AUTHORIZED_RES if (match := pattern.search(heading))), None)
     found = (ORIGINAL_RE.search(heading), authorized, DISPUTED_RE.search(heading))

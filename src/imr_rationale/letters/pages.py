@@ -33,13 +33,16 @@ def drop_page_lines(lines: Sequence[Line]) -> tuple[Line, ...]:
     pages = 0
     edge = True
     for line in lines:
-        if PAGE_LINE_RE.match(line.text):
+        text = line.text
+        # what names or numbers a page ends in its number, or in the comma behind the case number
+        numbered = text and (text[-1].isdecimal() or text[-1] == ",")
+        if numbered and PAGE_LINE_RE.match(text):
             edge = True
-        elif edge and NUMBER_RE.match(line.text) and pages < int(line.text) <= pages + (1 if pages else 2):
-            pages = int(line.text)
+        elif numbered and edge and NUMBER_RE.match(text) and pages < int(text) <= pages + (1 if pages else 2):
+            pages = int(text)
         else:
             kept.append(line)
-            edge = not line.text
+            edge = not text
     return tuple(kept)
 
 

@@ -2,8 +2,9 @@
 
 from functools import lru_cache
 
-from imr_rationale.letters.amounts import read_dose, read_duration, read_frequency, read_quantity
-from imr_rationale.letters.category import read_category, read_regions, read_side
+from imr_rationale.letters.amounts import holds_number, read_dose, read_duration, read_frequency, read_quantity
+from imr_rationale.letters.category import read_category, read_regions, read_side, split_words
+from imr_rationale.letters.folding import lower_ascii
 from imr_rationale.letters.limits import LINES_KEPT
 from imr_rationale.letters.service_dates import read_services, read_timing
 from imr_rationale.records import Request
@@ -69,20 +70,21 @@ def read_request(treatment: str | None) -> Request:
     >>> request.frequency.value, request.duration.value
     (Frequency(low=2.0, high=2.0, per='week'), Duration(low=6.0, high=6.0, unit='weeks'))
     """
-    text = (treatment or "")[:MAX_CHARS]
-    category = read_category(text)
+    text = lower_ascii((treatment or "")[:MAX_CHARS])
+    words = split_words(text)
+    category = read_category(text, words)
     kind = category.value if category else None
-    frequency, duration = read_frequency(text, kind), read_duration(text, kind)
-    dates = tuple(read_services(text))
-    regions = tuple(read_regions(text))
+    numbered = holds_number(text)
+    duration = read_duration(text, kind, numbered=numbered)
+    dates = tuple(read_services(text)) if numbered else ()
     return Request(
         category=category,
-        quantity=read_quantity(text, kind, duration),
-        frequency=frequency,
+        quantity=read_quantity(text, kind, duration) if numbered else None,
+        frequency=read_frequency(text, kind, numbered=numbered),
         duration=duration,
-        dose=read_dose(text, kind),
-        regions=regions,
-        side=read_side(text),
+        dose=read_dose(text, kind) if numbered else None,
+        regions=tuple(read_regions(words)),
+        side=read_side(text, words),
         timing=read_timing(text, dates),
         dates_of_service=dates,
     )

@@ -5,14 +5,17 @@ depend on how many workers there are.
 """
 
 import atexit
+import gc
 import json
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imr_rationale.errors import ImrError, ModelError, TrackingError
 from imr_rationale.letters.layout import parse_document
@@ -24,6 +27,9 @@ from imr_rationale.records import Letter
 from imr_rationale.serving.deidentify import coarsen_dates, deidentify_rows, hide_reject, hide_source
 from imr_rationale.serving.journal import Entry
 from imr_rationale.serving.rows import Row
+
+if TYPE_CHECKING:
+    from imr_rationale.learning.model import RationaleModel
 
 __all__ = [
     "Chunk",
@@ -145,9 +151,10 @@ class PredictRows:
             from imr_rationale.tracking.store import resolve_store
 
             tracking_uri = resolve_store(tracking_uri)
-        elif model is not None:
-            model = str(Path(model).absolute())
         fitted = load_model(model, tracking_uri=tracking_uri)
+        if model is not None and Path(model).is_dir():
+            # workers have folders of their own
+            model = str(Path(model).absolute())
         return cls(model, tracking_uri, fitted.manifest["sha256"], min_certainty)
 
     def __call__(self, letters: Sequence[tuple[Letter, str]]) -> list[list[Row]]:
@@ -158,12 +165,23 @@ class PredictRows:
         ModelError
             The model is missing, damaged, or another one than at the beginning.
         """
-        from imr_rationale.serving.predict import load_model, predict_letters
+        from imr_rationale.serving.predict import predict_letters
 
-        fitted = load_model(self.model, tracking_uri=self.tracking_uri)
+        fitted = _load_once(self.model, self.tracking_uri)
         if self.sha256 is not None and fitted.manifest["sha256"] != self.sha256:
             raise ModelError(f"{self.model or 'the bundled model'}: another model than when the run began")
         return predict_letters(letters, model=fitted, min_certainty=self.min_certainty)
+
+
+@lru_cache(maxsize=1)
+def _load_once(model: str | None, tracking_uri: str | None) -> "RationaleModel":
+    """Load a model for a process that reads letters: what lives as long as that need not be swept for garbage."""
+    from imr_rationale.serving.predict import load_model
+
+    fitted = load_model(model, tracking_uri=tracking_uri)
+    gc.collect()
+    gc.freeze()
+    return fitted
 
 
 @dataclass(frozen=True)

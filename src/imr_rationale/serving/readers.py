@@ -47,7 +47,7 @@ class PredictedItem:
 
 
 @dataclass(frozen=True, slots=True)
-class _Names(Columns):
+class _Fields(Columns):
     """Columns of a table by their names in our rows."""
 
     more: tuple[str, ...] = ()
@@ -56,8 +56,8 @@ class _Names(Columns):
         return (self.text, *self.more)
 
 
-PARSED = _Names("rationale", more=("letter", "source", "item", "outcome"))
-PREDICTED = _Names("reasons", more=("letter", "source", "item", "primary_reason"))
+PARSED = _Fields("rationale", more=("letter", "source", "item", "outcome"))
+PREDICTED = _Fields("reasons", more=("letter", "source", "item", "primary_reason"))
 
 
 def find_row_files(paths: Iterable[Path]) -> list[Path]:
@@ -92,7 +92,7 @@ def _check_file(path: Path) -> Path:
 
 
 def read_parsed(files: Sequence[Path]) -> Iterator[ParsedItem | Reject]:
-    """Yield the items of `imr parse`; a row, or the rest of a file, that cannot be read says why and stops nothing."""
+    """Yield the items of `imr parse`; a row, or the rest of a file, that cannot be read costs itself and says why."""
     for file in files:
         yield from _read_file(file, PARSED, _make_parsed)
 
@@ -103,7 +103,7 @@ def read_predicted(files: Sequence[Path]) -> Iterator[PredictedItem | Reject]:
         yield from _read_file(file, PREDICTED, _make_predicted)
 
 
-def _read_file(path: Path, fields: _Names, make: Callable[[Mapping[str, Any]], T]) -> Iterator[T | Reject]:
+def _read_file(path: Path, fields: _Fields, make: Callable[[Mapping[str, Any]], T]) -> Iterator[T | Reject]:
     kind = path.suffix.lower().removeprefix(".")
     try:
         with path.open("rb") as file:
@@ -139,7 +139,7 @@ def _make_parsed(row: Mapping[str, Any]) -> ParsedItem:
         raise SourceError("an item of imr predict; ITEMS are what imr parse writes")
     found = next((known for known in OUTCOMES if known == outcome), None)
     if outcome is not None and found is None:
-        raise SourceError(f"unknown outcome {outcome!r}; known: {', '.join(OUTCOMES)}")
+        raise SourceError(f"unknown outcome {str(outcome)[:40]!r}; known: {', '.join(OUTCOMES)}")
     return ParsedItem(letter, source, item, found, _take_text(row, "rationale"))
 
 

@@ -5,12 +5,16 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imr_rationale.errors import SourceError
 from imr_rationale.letters.sources import MISSING
 from imr_rationale.records import Dates, Item, Letter
 from imr_rationale.serving.journal import Journal
 from imr_rationale.serving.writers import check_place, open_instead
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 __all__ = [
     "BatchReport",
@@ -263,15 +267,25 @@ def check_report(path: Path) -> None:
         check_place(place)
 
 
-def write_report(report: BatchReport, path: Path) -> tuple[Path, Path]:
+def write_report(
+    report: "DataclassInstance", path: Path, *, page: str = "batch_report.html.jinja"
+) -> tuple[Path, Path]:
     """Write a report as a page and as JSON; gives both paths, which differ in their suffix.
+
+    Parameters
+    ----------
+    report : BatchReport or other dataclass
+    path : Path
+        As `place_report` takes it.
+    page : str
+        The template in this folder that shows such reports.
 
     Raises
     ------
     SourceError
         It cannot be written.
     """
-    texts = (_render_page(report), json.dumps(asdict(report), ensure_ascii=False, indent=1) + "\n")
+    texts = (_render_page(report, page), json.dumps(asdict(report), ensure_ascii=False, indent=1) + "\n")
     places = place_report(path)
     for place, text in zip(places, texts, strict=True):
         try:
@@ -282,8 +296,8 @@ def write_report(report: BatchReport, path: Path) -> tuple[Path, Path]:
     return places
 
 
-def _render_page(report: BatchReport) -> str:
+def _render_page(report: "DataclassInstance", page: str) -> str:
     from jinja2 import Environment, PackageLoader
 
-    page = Environment(loader=PackageLoader("imr_rationale.serving", "."), autoescape=True, trim_blocks=True)
-    return page.get_template("batch_report.html.jinja").render(report=report, not_read=NOT_READ)
+    pages = Environment(loader=PackageLoader("imr_rationale.serving", "."), autoescape=True, trim_blocks=True)
+    return pages.get_template(page).render(report=report, not_read=NOT_READ)

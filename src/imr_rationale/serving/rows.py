@@ -1,8 +1,9 @@
 """A letter -> one row, a JSON object, for each of its disputed items."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Sequence
+from dataclasses import fields
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,8 @@ def item_to_dict(letter: Letter, item: Item, source: str) -> Row:
     """Give the JSON object of one parsed item: its own fields, then its letter's."""
     row: Row = {"letter": name_letter(letter, source), "source": source, "item": item.number}
     row |= {name: getattr(item, name) for name in (*FIRST, *OFFSETS)}
-    plain = _to_plain(asdict(item))
-    row |= {name: plain[name] for name in STRUCTURE}
-    row |= {f"date_{name}": value for name, value in _to_plain(asdict(letter.dates)).items()}
+    row |= {name: _to_plain(getattr(item, name)) for name in STRUCTURE}
+    row |= {f"date_{name}": value for name, value in _to_plain(letter.dates).items()}
     row["case_outcome"] = letter.outcome
     row |= {name: _to_plain(getattr(letter, name)) for name in _letter_fields()}
     row["warnings"] = [*letter.warnings, *item.warnings]
@@ -45,14 +45,17 @@ def name_letter(letter: Letter, source: str | None) -> str | None:
     return Path(source).name if letter.layout == ROW else Path(source).stem
 
 
-def _letter_fields() -> list[str]:
-    return [field.name for field in fields(Letter) if field.name not in ELSEWHERE]
+@cache
+def _letter_fields() -> tuple[str, ...]:
+    return tuple(field.name for field in fields(Letter) if field.name not in ELSEWHERE)
 
 
 def _to_plain(value: Any) -> Any:
-    """Give what JSON knows: dates as text, tuples as lists."""
+    """Give what JSON knows: records as objects, dates as text, tuples as lists."""
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    if isinstance(value, (tuple, list)):
+        return [_to_plain(one) for one in value]
     if isinstance(value, date):
         return value.isoformat()
-    if isinstance(value, Mapping):
-        return {key: _to_plain(one) for key, one in value.items()}
-    return [_to_plain(one) for one in value] if isinstance(value, (tuple, list)) else value
+    return {name: _to_plain(getattr(value, name)) for name in value.__dataclass_fields__}

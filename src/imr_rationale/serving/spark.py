@@ -49,6 +49,8 @@ TASKS = 4
 MAX_DAMAGED = 10
 #: types of a column that Spark's reader gives as ours does; tables with others are read by ours
 PLAIN = frozenset({"string", "binary", "byte", "short", "integer", "long", "float", "double", "boolean"})
+# "[", "*": what Spark takes for a pattern of names
+SIGNS_RE = re.compile(r"[\\*?\[\]{},]")
 #: before the name of a damaged file in an error of Spark: "… while reading file file:///letters/table.parquet. …"
 READING = "reading file "
 
@@ -337,7 +339,7 @@ def _name_pattern(path: Path) -> str:
     >>> _name_pattern(Path("/letters/part[1].parquet"))
     'file:///letters/part\\[1\\].parquet'
     """
-    return re.sub(r"([\\*?\[\]{},])", r"\\\1", _name_url(path))
+    return SIGNS_RE.sub(r"\\\g<0>", _name_url(path))
 
 
 def _quote(name: str) -> str:
