@@ -3,6 +3,8 @@
 import csv
 import json
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -16,12 +18,13 @@ from hypothesis import strategies as st
 from scipy.sparse.csgraph import connected_components
 from sklearn.feature_extraction.text import CountVectorizer
 
-from conftest import run
+from conftest import HELDOUT, run
 from imr_rationale.cli import duplicates as command
 from imr_rationale.errors import SourceError
 from imr_rationale.labels import REASONS
 from imr_rationale.language.words import normalize_text
-from imr_rationale.learning.corpus import AnnotatedLetter
+from imr_rationale.learning import near_duplicates
+from imr_rationale.learning.corpus import AnnotatedLetter, read_corpus
 from imr_rationale.learning.near_duplicates import (
     CROWD,
     LOWEST,
@@ -38,6 +41,7 @@ from imr_rationale.learning.splits import group_items
 from imr_rationale.serving.duplicates import find_duplicates
 from imr_rationale.serving.duplicates_report import EXAMPLE_CHARS, N_LISTED, N_REJECTS, DuplicatesReport
 from imr_rationale.serving.groups import GroupMaker
+from imr_rationale.serving.working_folder import open_working_folder
 
 DRUGS = ("naproxen", "gabapentin", "cyclobenzaprine", "tramadol", "lidocaine", "topiramate", "duloxetine", "baclofen")
 BOILERPLATE = (
@@ -122,7 +126,8 @@ def group_by_self_join(letters: Sequence[str], texts: Sequence[str]) -> list[int
 def test_group_items_gives_the_groups_of_the_exact_self_join(
     corpus: tuple[AnnotatedLetter, ...], varied_texts: list[str]
 ) -> None:
-    items = [(letter.id, normalize_text(item.rationale)) for letter in corpus[::4] for item in letter.items]
+    items = [(letter.id, normalize_text(item.rationale)) for letter in corpus for item in letter.items]
+    items += [(letter.id, normalize_text(item.rationale)) for letter in read_corpus(HELDOUT) for item in letter.items]
     items += [(f"varied {i}", text) for i, text in enumerate(varied_texts)]
     letters, texts = zip(*items, strict=True)
     found = group_items(letters, texts).tolist()
@@ -208,6 +213,21 @@ def test_groups_do_not_depend_on_the_order(varied_texts: list[str], seed: int) -
     usual = find_near_duplicates(varied_texts)
     mixed = find_near_duplicates([varied_texts[i] for i in order])
     assert number_by_first(usual[order]).tolist() == mixed.tolist()
+
+
+def test_groups_do_not_depend_on_the_order_in_a_crowd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few large buckets, in which leaders alone are compared: it matters which texts lead."""
+    monkeypatch.setattr(near_duplicates, "CROWD", 2)
+    monkeypatch.setattr(near_duplicates, "choose_bands", lambda threshold: (3, 1))
+    chance = random.Random(0)  # noqa: S311  (no secret)
+    texts = []
+    for _ in range(300):
+        rate = chance.uniform(0, 0.12)
+        texts.append(" ".join(f"x{chance.random()}" if chance.random() < rate else f"w{k}" for k in range(80)))
+    groups = find_near_duplicates(texts).tolist()
+    turned = find_near_duplicates(texts[::-1]).tolist()[::-1]
+    assert 1 < len(set(groups)) < len(texts)
+    assert len(set(zip(groups, turned, strict=True))) == len(set(groups)) == len(set(turned))
 
 
 def test_groups_do_not_depend_on_how_texts_are_added(varied_texts: list[str], tmp_path: Path) -> None:
@@ -573,6 +593,30 @@ def test_duplicates_refuses_in_one_line(
     assert message in line
     assert out == ""
     assert {path: path.read_bytes() for path in tmp_path.glob("*.*")} == before
+
+
+def test_what_a_killed_run_left_does_not_stay(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from imr_rationale.serving.working_folder import *\n"
+        "with open_working_folder(Path(sys.argv[1])) as folder:\n"
+        "    (folder / 'shingles').write_text('left'); (folder / 'items').mkdir(); os._exit(9)"
+    )
+    output = tmp_path / "groups.jsonl"
+    assert subprocess.run([sys.executable, "-c", code, str(output)]).returncode == 9
+    assert (tmp_path / "groups.jsonl.working" / "files" / "shingles").exists()
+    with open_working_folder(output) as folder:
+        assert list(folder.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_runs_do_not_share_a_working_folder(tmp_path: Path) -> None:
+    output = tmp_path / "groups.jsonl"
+    with open_working_folder(output) as folder:
+        (folder / "mine").touch()
+        with pytest.raises(SourceError, match="another run writes the same output"), open_working_folder(output):
+            pass
+        assert (folder / "mine").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_disk_that_is_full_leaves_the_old_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

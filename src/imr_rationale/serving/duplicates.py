@@ -4,7 +4,6 @@ Numbers stand in memory, names and texts in files: members are written one by on
 """
 
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from imr_rationale.serving.groups import GroupMaker, list_groups
 from imr_rationale.serving.items_file import NO_PREDICTION, ItemsFile, Predictions
 from imr_rationale.serving.readers import find_row_files, read_parsed, read_predicted
 from imr_rationale.serving.report import check_report, write_report
+from imr_rationale.serving.working_folder import open_working_folder
 from imr_rationale.serving.writers import check_place, open_instead
 
 __all__ = ["find_duplicates"]
@@ -92,11 +92,10 @@ def _check_outputs(output: Path | None, report: Path | None, files: Iterable[Pat
 @contextmanager
 def _open_search(output: Path | None, threshold: float) -> Iterator["_Search"]:
     """Give an empty search; its files stand beside the output, where there is room for it, and go in the end."""
-    parent, prefix = (output.parent, f".{output.name}.") if output else (None, None)
     with (
-        tempfile.TemporaryDirectory(dir=parent, prefix=prefix) as folder,
-        ItemsFile(Path(folder) / "items") as items,
-        open_near_duplicates(Path(folder), threshold=threshold) as texts,
+        open_working_folder(output) as folder,
+        ItemsFile(folder / "items") as items,
+        open_near_duplicates(folder, threshold=threshold) as texts,
     ):
         yield _Search(items, texts)
 
