@@ -396,6 +396,15 @@ def test_report_lists_the_largest_groups_with_the_beginning_of_a_text(group: Fin
     assert groups[0]["example"] == texts[0]
 
 
+def test_report_prints_no_exact_date(group: Find) -> None:
+    text = f"Seen on 01/12/2016 by CM16-0123456. {OTHER} {'x' * (EXAMPLE_CHARS - len(OTHER) - 46)} on 03/14/2017."
+    groups, report = group([make_item(0, text), make_item(1, text)])
+    (example,) = report.largest.examples
+    assert example.example.startswith("Seen on xx/xx/2016 by CMxx-xxxxxxx.")
+    assert "03" not in example.example[-8:]
+    assert groups[0]["example"] == text
+
+
 def test_texts_without_a_word_of_ours_are_not_one_group(group: Find) -> None:
     groups, _ = group([make_item(0, "необходимо"), make_item(1, "не показано"), make_item(2, "необходимо")])
     assert [[member["letter"][-1] for member in one["members"]] for one in groups] == [["0", "2"]]
