@@ -46,7 +46,8 @@ def _make_row(figure: Figure, figures: Mapping[str, Figure]) -> str:
     other = figures.get(figure.beside)
     beside = f"{format_number(other.value)} {other.unit} ({other.what})" if other else ""
     shown = f"{format_number(ratio)}×" if other else ""
-    measured = f"{format_number(figure.value)} {figure.unit}".strip()
+    about = ", ".join(part for part in (figure.clock, f"n = {figure.size:,}" if figure.size else "") if part)
+    measured = f"{format_number(figure.value)} {figure.unit}{f' ({about})' if about else ''}"
     return f"| {figure.what} | {measured} | {beside} | {shown} | {figure.target} | {judgement.lower()} |"
 
 
