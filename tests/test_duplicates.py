@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import random
 import subprocess
 import sys
@@ -564,6 +565,14 @@ def test_a_damaged_file_costs_itself(tmp_path: Path) -> None:
     out, err = run("duplicates", tmp_path / "damaged.parquet", items)
     assert json.loads(out)["n_items"] == 2
     assert f"not read    {tmp_path / 'damaged.parquet'}: no readable Parquet" in err
+
+
+def test_a_file_whose_name_is_no_unicode_is_named_in_the_report(tmp_path: Path) -> None:
+    items = tmp_path / os.fsdecode(b"items \xff.jsonl")
+    write_rows(items, [make_item(0, OTHER), "[]"])
+    run("duplicates", items, "--report", tmp_path / "report")
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert report["rejects"] == [f"{tmp_path}/items \\udcff.jsonl: row 2: no JSON object: '[]'"]
 
 
 @pytest.mark.parametrize(

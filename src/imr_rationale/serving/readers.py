@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from imr_rationale.errors import ImrError, SourceError
 from imr_rationale.labels import OUTCOMES, Outcome, check_reasons
-from imr_rationale.letters.sources import Reject
+from imr_rationale.letters.sources import Reject, print_name
 from imr_rationale.letters.tables import TABLES, Columns
 from imr_rationale.serving.writers import FORMULA_STARTS, WRITERS
 
@@ -104,7 +104,7 @@ def read_predicted(files: Sequence[Path]) -> Iterator[PredictedItem | Reject]:
 
 
 def _read_file(path: Path, fields: _Fields, make: Callable[[Mapping[str, Any]], T]) -> Iterator[T | Reject]:
-    kind = path.suffix.lower().removeprefix(".")
+    kind, name = path.suffix.lower().removeprefix("."), print_name(str(path))
     try:
         with path.open("rb") as file:
             for number, row in enumerate(TABLES[kind](file, fields), start=1):
@@ -113,11 +113,11 @@ def _read_file(path: Path, fields: _Fields, make: Callable[[Mapping[str, Any]], 
                         raise row
                     yield make(_plain(row, kind))
                 except ImrError as error:
-                    yield Reject(f"{path}: row {number}", "row", str(error))
+                    yield Reject(f"{name}: row {number}", "row", str(error))
     except ImrError as error:
-        yield Reject(str(path), kind, str(error))
+        yield Reject(name, kind, str(error))
     except OSError as error:
-        yield Reject(str(path), kind, error.strerror or str(error))
+        yield Reject(name, kind, error.strerror or str(error))
 
 
 def _plain(row: Mapping[str, Any], kind: str) -> dict[str, Any]:
