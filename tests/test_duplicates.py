@@ -40,7 +40,13 @@ from imr_rationale.learning.render import render_pdf_text
 from imr_rationale.learning.shingles import SHINGLE_WORDS, ShingleFile, find_shingles
 from imr_rationale.learning.splits import group_items
 from imr_rationale.serving.duplicates import find_duplicates
-from imr_rationale.serving.duplicates_report import EXAMPLE_CHARS, N_LISTED, N_REJECTS, DuplicatesReport
+from imr_rationale.serving.duplicates_report import (
+    EXAMPLE_CHARS,
+    N_LISTED,
+    N_REJECTS,
+    DuplicatesReport,
+    format_duplicates,
+)
 from imr_rationale.serving.groups import GroupMaker
 from imr_rationale.serving.working_folder import open_working_folder
 
@@ -386,6 +392,30 @@ def test_report_counts_items_by_size_and_kind(group: Find) -> None:
         ("2", 1, 2),
         ("10–19", 1, 12),
     ]
+
+
+def test_an_item_that_is_there_twice_is_no_duplicate(group: Find, tmp_path: Path) -> None:
+    copy = "copies/CM99-0000001.pdf"
+    items = [
+        make_item(0, OTHER),
+        make_item(1, make_rationale("naproxen")),
+        make_item(1, make_rationale("naproxen").replace(" ", "  "), source=copy),
+        make_item(1, make_rationale("naproxen"), item=2),
+        make_item(2, make_rationale("naproxen")),
+        make_item(0, OTHER),
+        make_item(1, make_rationale("tramadol"), source="corrected.pdf"),
+    ]
+    predictions = [make_prediction(1, "guideline_not_met", source=source) for source in (copy, items[1]["source"])]
+    [found], report = group(items, predictions)
+    assert [(member["source"], member["item"]) for member in found["members"]] == [
+        ("letters/CM99-0000001.txt", 1),
+        ("letters/CM99-0000001.txt", 2),
+        ("letters/CM99-0000002.txt", 1),
+        ("corrected.pdf", 1),
+    ]
+    assert (report.items, report.repeated, report.letters, report.unpredicted) == (5, 2, 3, 4)
+    assert report.boilerplate[0].n_items == 4
+    assert "left out    0 without a rationale, 2 that were there before" in format_duplicates(report)
 
 
 def test_report_lists_the_largest_groups_with_the_beginning_of_a_text(group: Find) -> None:

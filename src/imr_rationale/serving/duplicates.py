@@ -146,19 +146,22 @@ class _Search:
         if not len(self.items):
             because = f" ({self.tally.rejects[0]})" if self.tally.rejects else ""
             raise SourceError(f"no item with a rationale{because}")
-        labels = self.texts.group(progress=progress)
+        distinct = self.items.list_distinct()
+        labels = self.texts.group(progress=progress)[distinct]
         maker = GroupMaker(self.items, self.predictions)
         with _open_output(output, stream) as file:
-            for number, members in enumerate(list_groups(labels), start=1):
+            for number, places in enumerate(list_groups(labels), start=1):
+                members = distinct[places]
                 group = maker.make(number, members)
                 self.tally.add(group)
                 file.writelines(maker.format(group, members))
                 if number % ROWS == 0:
                     progress("write groups", number, 0)
-        n_unpredicted = int((maker.primaries == NO_PREDICTION).sum())
+        n_unpredicted = int((maker.primaries[distinct] == NO_PREDICTION).sum())
         return self.tally.make_report(
             threshold=self.texts.threshold,
-            n_items=len(self.items),
+            n_items=len(distinct),
+            n_repeated=len(self.items) - len(distinct),
             n_letters=len(np.unique(self.items.letters)),
             n_unpredicted=n_unpredicted if self.is_predicted else None,
         )

@@ -69,9 +69,11 @@ class DuplicatesReport:
     threshold : float
         Part of their five-word runs that near-duplicates share.
     items, letters : int
-        Items that were compared: those with a rationale.
+        Items that were compared: those with a rationale, each once.
+    repeated : int
+        Items that were left out because they were there before: same letter, number and text.
     empty : int
-        Items without one.
+        Items without a rationale.
     unpredicted : int or None
         Items without a prediction; None where there are no predictions.
     rejected, rejects : int, tuple of str
@@ -83,6 +85,7 @@ class DuplicatesReport:
     threshold: float
     items: int
     letters: int
+    repeated: int
     empty: int
     unpredicted: int | None
     rejected: int
@@ -148,7 +151,7 @@ class Tally:
         counts[1] += group.n_items
 
     def make_report(
-        self, *, threshold: float, n_items: int, n_letters: int, n_unpredicted: int | None
+        self, *, threshold: float, n_items: int, n_letters: int, n_repeated: int, n_unpredicted: int | None
     ) -> DuplicatesReport:
         """Sum up, when all groups were counted."""
         n_alone = n_items - self.largest.n_items
@@ -157,6 +160,7 @@ class Tally:
             threshold=threshold,
             items=n_items,
             letters=n_letters,
+            repeated=n_repeated,
             empty=self.n_empty,
             unpredicted=n_unpredicted,
             rejected=self.n_rejected,
@@ -193,8 +197,9 @@ def _name_sizes(counts: Mapping[int, list[int]]) -> Iterator[SizeClass]:
 
 def format_duplicates(report: DuplicatesReport) -> Iterator[str]:
     """Yield the lines for the screen; those with nothing to say are left out."""
-    empty = f", {report.empty:,} without a rationale left out" if report.empty else ""
-    yield f"items       {report.items:,} of {report.letters:,} letters{empty}"
+    yield f"items       {report.items:,} of {report.letters:,} letters"
+    if report.empty or report.repeated:
+        yield f"left out    {report.empty:,} without a rationale, {report.repeated:,} that were there before"
     if report.rejected:
         others = report.rejected - len(report.rejects)
         yield from (f"not read    {error}" for error in report.rejects)
