@@ -48,6 +48,7 @@ from imr_rationale.serving.duplicates_report import (
     format_duplicates,
 )
 from imr_rationale.serving.groups import GroupMaker
+from imr_rationale.serving.pairs import KEPT, MAX_WORDS, Side, mark_differences
 from imr_rationale.serving.working_folder import open_working_folder
 
 DRUGS = ("naproxen", "gabapentin", "cyclobenzaprine", "tramadol", "lidocaine", "topiramate", "duloxetine", "baclofen")
@@ -338,6 +339,7 @@ def test_groups_say_what_was_decided_and_why(group: Find) -> None:
         "n_letters": 3,
         "n_texts": 2,
         "n_exact": 2,
+        "n_copied": 2,
         "n_predicted": 3,
         "outcomes": {"Upheld": 2, "Overturned": 1, "unknown": 0},
         "primary_reasons": {"guideline_not_met": 1, "conservative_care_not_exhausted": 1},
@@ -387,11 +389,95 @@ def test_report_counts_items_by_size_and_kind(group: Find) -> None:
     assert (two.n_exact, two.n_near, two.n_within, two.n_across) == (7, 7, 2, 12)
     assert (ten.smallest, ten.n_groups, ten.n_items, ten.share) == (10, 1, 12, 12 / 15)
     assert (ten.n_exact, ten.n_near, ten.n_within, ten.n_across) == (7, 5, 0, 12)
+    assert (two.n_copied, ten.n_copied) == (7, 7)
     assert [(size.sizes, size.n_groups, size.n_items) for size in report.sizes if size.n_items] == [
         ("1", 1, 1),
         ("2", 1, 2),
         ("10–19", 1, 12),
     ]
+
+
+def test_report_tells_copies_in_another_letter_from_those_within_one(group: Find) -> None:
+    within = [make_item(0, OTHER, item=item) for item in (1, 2, 3)]
+    across = [make_item(i, make_rationale("naproxen"), item=item) for i, item in ((1, 1), (1, 2), (2, 1))]
+    near = [make_item(3, make_rationale("tramadol"), item=item) for item in (1, 2)]
+    groups, report = group([*within, *across, *near, make_item(4, "No file.")])
+    assert [(one["n_items"], one["n_exact"], one["n_copied"]) for one in groups] == [(5, 5, 3), (3, 3, 0)]
+    assert [line for line in format_duplicates(report) if line.startswith(("boilerplate", "grouped"))] == [
+        "boilerplate 55.6% of the items stand in another letter too, 33.3% word for word",
+        "grouped     88.9% in 2 groups of 2 or more, within a letter or across; 0.0% in 0 groups of 10 or more",
+    ]
+
+
+def read_side(side: Side) -> tuple[int, str | None, str | None, str]:
+    """What differs in brackets."""
+    pieces = (f"[{piece.text}]" if piece.differs else piece.text for piece in side.pieces)
+    return side.member, side.outcome, side.primary_reason, " ".join(pieces)
+
+
+def test_report_sets_opposite_outcomes_and_differing_reasons_side_by_side(group: Find) -> None:
+    granted = make_rationale("naproxen").replace("is not medically necessary", "is medically necessary")
+    items = [
+        make_item(0, make_rationale("tramadol")),
+        make_item(1, make_rationale("naproxen")),
+        make_item(2, f"On 03/04/2016: {make_rationale('lidocaine')}"),
+        make_item(3, granted, outcome="Overturned"),
+        make_item(4, make_rationale("baclofen"), outcome=None),
+    ]
+    primaries = ["guideline_met", "not_recommended", "not_recommended", None, "guideline_met"]
+    groups, report = group(items, [make_prediction(i, primary) for i, primary in enumerate(primaries)])
+    assert len(groups) == 1
+    ([opposite], [differing]) = report.opposite.pairs, report.differing.pairs
+    shown = make_rationale("naproxen").split()
+    assert (opposite.left.member, opposite.right.member) == (2, 4)
+    assert opposite.similarity == pytest.approx(
+        find_similarity(normalize_text(make_rationale("naproxen")), normalize_text(granted))
+    )
+    assert read_side(opposite.left)[1:3] == ("Upheld", "not_recommended")
+    assert read_side(opposite.left)[3].endswith("the request for naproxen is [not] medically necessary.")
+    assert read_side(opposite.right)[1:3] == ("Overturned", None)
+    assert read_side(opposite.right)[3].startswith(" ".join(shown[:20]))
+    assert "[" not in read_side(opposite.right)[3]
+    assert {(side.primary_reason, side.member) for side in (differing.left, differing.right)} <= {
+        ("guideline_met", 1),
+        ("guideline_met", 5),
+        ("not_recommended", 2),
+        ("not_recommended", 3),
+    }
+    assert differing.left.primary_reason == "not_recommended" != differing.right.primary_reason
+    assert "[naproxen]" in read_side(differing.left)[3]
+    assert report.largest.pairs == ()
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        pytest.param("", "", ("", ""), id="nothing"),
+        pytest.param("Not necessary.", "not necessary", ("Not necessary.", "not necessary"), id="few words"),
+        pytest.param("a b c d", "a b c", ("a b c [d]", "a b c"), id="more of one"),
+        pytest.param(
+            "a b c x d e y f g h",
+            "a b c z d e f g h",
+            ("a b c [x d e y] f g h", "a b c [z d e] f g h"),
+            id="few between two",
+        ),
+        pytest.param(
+            "one of 1.5 mg now", "one of 15 mg now", ("one of [1.5] mg now", "one of [15] mg now"), id="numbers"
+        ),
+    ],
+)
+def test_mark_differences(left: str, right: str, expected: tuple[str, str]) -> None:
+    found = tuple(read_side(Side(1, None, None, pieces))[3] for pieces in mark_differences(left, right))
+    assert found == expected
+
+
+def test_mark_differences_shows_the_ends_of_what_is_long() -> None:
+    long = [f"w{i}" for i in range(3 * KEPT)]
+    first, last = mark_differences(" ".join([*long, "x"]), " ".join(long))[0]
+    assert first.text.split() == [*long[:KEPT], "…", *long[-KEPT:]]
+    assert (last.text, last.differs) == ("x", True)
+    (cut,), _ = mark_differences("x " * 2 * MAX_WORDS, "")
+    assert len(cut.text.split()) == MAX_WORDS + 1
 
 
 def test_an_item_that_is_there_twice_is_no_duplicate(group: Find, tmp_path: Path) -> None:
@@ -529,7 +615,10 @@ def test_duplicates_to_standard_output(tmp_path: Path) -> None:
     rows = [make_item(i, make_rationale(drug)) for i, drug in enumerate(DRUGS)]
     out, err = run("duplicates", write_rows(tmp_path / "items.jsonl", rows))
     assert json.loads(out)["n_items"] == len(DRUGS)
-    assert "boilerplate 100.0% of the items in 1 group of 2 or more" in err
+    assert "boilerplate 100.0% of the items stand in another letter too, 0.0% word for word" in err
+    assert (
+        "grouped     100.0% in 1 group of 2 or more, within a letter or across; 0.0% in 0 groups of 10 or more" in err
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["items.jsonl"]
 
 
@@ -614,6 +703,7 @@ def test_a_file_whose_name_is_no_unicode_is_named_in_the_report(tmp_path: Path) 
         pytest.param(["blank.jsonl"], "no item with a rationale", id="no rationale"),
         pytest.param(["texts.jsonl"], "no column 'rationale'", id="another table"),
         pytest.param(["predictions.jsonl"], "ITEMS are what imr parse writes", id="predictions as items"),
+        pytest.param(["items.jsonl", "--predictions", "items.jsonl"], "no column 'reasons'", id="items as predictions"),
         pytest.param(["items.jsonl", "--predictions", "none.csv"], "none.csv: No such file", id="missing predictions"),
         pytest.param(["items.jsonl", "-o", "groups.csv"], "unknown kind '.csv'; known: .jsonl", id="kind of output"),
         pytest.param(
@@ -683,12 +773,15 @@ def test_a_disk_that_is_full_leaves_the_old_output(tmp_path: Path, monkeypatch: 
 
 
 def test_page_escapes_what_stands_in_letters(tmp_path: Path) -> None:
-    rows = [make_item(i, f"<script>alert(1)</script> {OTHER}") for i in range(2)]
+    texts = (OTHER, OTHER, f"{OTHER} <u>medically necessary")
+    rows = [make_item(i, f"<script>alert(1)</script> {text}") for i, text in enumerate(texts)]
+    rows[2]["outcome"] = "Overturned"
     items = write_rows(tmp_path / "<b>items.jsonl", [*rows, '"<i>'])
     run("duplicates", items, "--report", tmp_path / "report")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt; There is swelling" in page
     assert "&lt;b&gt;items.jsonl" in page
+    assert "<mark>&lt;u&gt;medically" in page
     assert "<i>" not in page
     assert "http" not in page

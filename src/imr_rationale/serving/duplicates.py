@@ -6,6 +6,7 @@ Numbers stand in memory, names and texts in files: members are written one by on
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -18,6 +19,7 @@ from imr_rationale.letters.sources import Reject
 from imr_rationale.serving.duplicates_report import DuplicatesReport, Tally
 from imr_rationale.serving.groups import GroupMaker, list_groups
 from imr_rationale.serving.items_file import NO_PREDICTION, ItemsFile, Predictions
+from imr_rationale.serving.pairs import PairFinder
 from imr_rationale.serving.readers import find_row_files, read_parsed, read_predicted
 from imr_rationale.serving.report import check_report, write_report
 from imr_rationale.serving.working_folder import open_working_folder
@@ -130,6 +132,9 @@ class _Search:
         self.is_predicted = True
         for row in self._take(read_predicted(files), "read predictions", progress):
             self.predictions.add(row)
+        if not len(self.predictions):
+            because = f" ({self.tally.rejects[-1]})" if self.tally.rejects else ""
+            raise SourceError(f"no item with predicted reasons{because}")
 
     def _take(self, rows: Iterable[T | Reject], step: str, progress: Progress) -> Iterator[T]:
         """Yield what could be read, and count what could not."""
@@ -149,11 +154,14 @@ class _Search:
         distinct = self.items.list_distinct()
         labels = self.texts.group(progress=progress)[distinct]
         maker = GroupMaker(self.items, self.predictions)
+        pairs = PairFinder(self.items, self.texts.shingles, maker.primaries)
         with _open_output(output, stream) as file:
             for number, places in enumerate(list_groups(labels), start=1):
                 members = distinct[places]
                 group = maker.make(number, members)
-                self.tally.add(group)
+                self.tally.add(
+                    group, outcomes=partial(pairs.pair_outcomes, members), reasons=partial(pairs.pair_reasons, members)
+                )
                 file.writelines(maker.format(group, members))
                 if number % ROWS == 0:
                     progress("write groups", number, 0)

@@ -1,10 +1,11 @@
 """Groups of near-duplicates, one after the other -> what a person wants to know of them all."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from imr_rationale.serving.deidentify import coarsen_dates
 from imr_rationale.serving.groups import DuplicateGroup
+from imr_rationale.serving.pairs import Pair
 
 __all__ = ["DuplicatesReport", "Listing", "Share", "SizeClass", "Tally", "format_duplicates"]
 
@@ -29,7 +30,10 @@ class Share:
     n_exact, n_near : int
         Items whose text another one of their group has too, and the others.
     n_within, n_across : int
-        Items whose group is in one letter, and the others.
+        Items whose group is in one letter, and the others: their text stands in another letter too, word for word or
+        nearly.
+    n_copied : int
+        Those whose text stands in another letter word for word.
     """
 
     smallest: int
@@ -40,6 +44,7 @@ class Share:
     n_near: int
     n_within: int
     n_across: int
+    n_copied: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +58,12 @@ class SizeClass:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """How many groups are of a kind, their items, and the largest of them."""
+    """How many groups are of a kind, their items, the largest of them, and two items of each of these."""
 
     n_groups: int
     n_items: int
     examples: tuple[DuplicateGroup, ...]
+    pairs: tuple[Pair, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +110,18 @@ class _Kind:
     n_groups: int = 0
     n_items: int = 0
     examples: list[DuplicateGroup] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list)
 
-    def add(self, group: DuplicateGroup) -> None:
+    def add(self, group: DuplicateGroup, find_pair: Callable[[], Pair] | None = None) -> None:
         self.n_groups += 1
         self.n_items += group.n_items
         if len(self.examples) < N_LISTED:
             self.examples.append(replace(group, example=_cut(group.example)))
+            if find_pair:
+                self.pairs.append(find_pair())
 
     def make_listing(self) -> Listing:
-        return Listing(self.n_groups, self.n_items, tuple(self.examples))
+        return Listing(self.n_groups, self.n_items, tuple(self.examples), tuple(self.pairs))
 
 
 def _cut(text: str) -> str:
@@ -129,7 +138,7 @@ class Tally:
         self.n_empty = self.n_rejected = 0
         self.rejects: list[str] = []
         self.largest, self.opposite, self.differing = _Kind(), _Kind(), _Kind()
-        self._shares = [Share(smallest, 0, 0, 0.0, 0, 0, 0, 0) for smallest in BOILERPLATE]
+        self._shares = [Share(smallest, 0, 0, 0.0, 0, 0, 0, 0, 0) for smallest in BOILERPLATE]
         self._sizes: dict[int, list[int]] = {size: [0, 0] for size in SIZES}
 
     def add_reject(self, error: str) -> None:
@@ -138,13 +147,20 @@ class Tally:
         if len(self.rejects) < N_REJECTS:
             self.rejects.append(error)
 
-    def add(self, group: DuplicateGroup) -> None:
-        """Count a group of two items or more."""
+    def add(self, group: DuplicateGroup, *, outcomes: Callable[[], Pair], reasons: Callable[[], Pair]) -> None:
+        """Count a group of two items or more.
+
+        Parameters
+        ----------
+        group : DuplicateGroup
+        outcomes, reasons : callable
+            Find two items of the group with different outcomes, or primary reasons; called where it is listed.
+        """
         self.largest.add(group)
         if group.opposite:
-            self.opposite.add(group)
+            self.opposite.add(group, outcomes)
         if group.differing:
-            self.differing.add(group)
+            self.differing.add(group, reasons)
         self._shares = [_add(share, group) if group.n_items >= share.smallest else share for share in self._shares]
         counts = self._sizes[max(size for size in SIZES if size <= group.n_items)]
         counts[0] += 1
@@ -183,6 +199,7 @@ def _add(share: Share, group: DuplicateGroup) -> Share:
         n_near=share.n_near + group.n_items - group.n_exact,
         n_within=share.n_within + n_within,
         n_across=share.n_across + group.n_items - n_within,
+        n_copied=share.n_copied + group.n_copied,
     )
 
 
@@ -205,11 +222,13 @@ def format_duplicates(report: DuplicatesReport) -> Iterator[str]:
         yield from (f"not read    {error}" for error in report.rejects)
         if others:
             yield f"not read    {others:,} others"
-    for share in report.boilerplate:
-        yield (
-            f"boilerplate {share.share:.1%} of the items in {_count(share.n_groups)} of {share.smallest} or more"
-            f" ({share.n_exact:,} exact, {share.n_near:,} near; {share.n_across:,} across letters)"
-        )
+    two, ten = report.boilerplate
+    across, copied = (count / max(report.items, 1) for count in (two.n_across, two.n_copied))
+    yield f"boilerplate {across:.1%} of the items stand in another letter too, {copied:.1%} word for word"
+    yield (
+        f"grouped     {two.share:.1%} in {_count(two.n_groups)} of {two.smallest} or more, within a letter or across;"
+        f" {ten.share:.1%} in {_count(ten.n_groups)} of {ten.smallest} or more"
+    )
     yield f"opposite    {_count_items(report.opposite)} with both Upheld and Overturned"
     if report.unpredicted is not None:
         yield f"differing   {_count_items(report.differing)} with different primary reasons"

@@ -30,6 +30,8 @@ class DuplicateGroup:
         Items, their letters, and their distinct texts, white space aside.
     n_exact : int
         Items whose text another one of the group has too.
+    n_copied : int
+        Items whose text stands in another letter too, word for word.
     n_predicted : int
     outcomes : mapping of str to int
         "Upheld", "Overturned" and "unknown" -> items.
@@ -48,6 +50,7 @@ class DuplicateGroup:
     n_letters: int
     n_texts: int
     n_exact: int
+    n_copied: int
     n_predicted: int
     outcomes: Mapping[str, int]
     primary_reasons: Mapping[str, int]
@@ -104,6 +107,7 @@ class GroupMaker:
             n_letters=len(np.unique(items.letters[members])),
             n_texts=len(copies),
             n_exact=int(copies[copies > 1].sum()),
+            n_copied=self._count_copied(members),
             n_predicted=int((self.primaries[members] != NO_PREDICTION).sum()),
             outcomes=dict(zip(OUTCOME_NAMES, outcomes, strict=True)),
             primary_reasons=primaries,
@@ -112,6 +116,14 @@ class GroupMaker:
             differing=len(primaries) > 1,
             example=items.read(int(members[0]))[1],
         )
+
+    def _count_copied(self, members: Ints) -> int:
+        """Count the items whose text is that of an item of another letter."""
+        _, texts, copies = np.unique(self.items.texts[members], return_inverse=True, return_counts=True)
+        _, letters = np.unique(self.items.letters[members], return_inverse=True)
+        places = np.unique(texts * len(members) + letters)
+        n_letters = np.bincount(places // len(members))
+        return int(copies[n_letters > 1].sum())
 
     def format(self, group: DuplicateGroup, members: Ints) -> Iterator[str]:
         """Yield the JSON object of a group in pieces, each of its members as it is read."""
