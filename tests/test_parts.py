@@ -5,18 +5,27 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from conftest import run
 from imr_rationale.errors import SourceError
 from imr_rationale.letters.tables import Columns
-from imr_rationale.serving.batch import Batch, run_batch
+from imr_rationale.serving import outputs, parts
+from imr_rationale.serving.batch import Batch, _write, run_batch
+from imr_rationale.serving.chunks import Chunk, Result, Unread, Waiting
 from imr_rationale.serving.fields import item_fields, prediction_fields
+from imr_rationale.serving.journal import Entry, Journal
+from imr_rationale.serving.outputs import FileOutput
+from imr_rationale.serving.parts import FolderOutput
 from imr_rationale.serving.report import BatchReport
 from imr_rationale.serving.rows import list_items
 from imr_rationale.serving.writers import write_parquet
@@ -213,6 +222,92 @@ def test_a_killed_run_resumes_by_part(place: str, count: int, folder: Path, tmp_
     run("parse", folder, "-o", f"{cut}/", *options, "--resume")
     assert read_all(cut) == read_all(tmp_path / "whole")
     assert {name: (cut / name).stat().st_ino for name in noted} == before, "finished parts are not written again"
+
+
+class StoppedError(Exception):
+    pass
+
+
+@contextmanager
+def stopping(moment: int) -> Iterator[None]:
+    """End in an error before or behind some write: rows and journal, part and journal, know different things."""
+    n_calls = 0
+
+    def stop() -> None:
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls == moment:
+            raise StoppedError
+
+    def watch(whole: Callable[..., object]) -> Callable[..., object]:
+        def write(*args: object) -> object:
+            stop()
+            result = whole(*args)
+            stop()
+            return result
+
+        return write
+
+    with pytest.MonkeyPatch.context() as patch, suppress(StoppedError):
+        for owner, name in WRITES:
+            patch.setattr(owner, name, watch(getattr(owner, name)))
+        yield
+
+
+WRITES = (
+    (outputs.PartialRows, "write"),
+    (Journal, "add"),
+    (Journal, "add_part"),
+    (parts, "write_parquet"),
+    (parts, "write_rejects"),
+    (outputs, "finish_output"),
+    (outputs, "write_rejects"),
+)
+#: how many letters a run has, and rows of each; those of 9 are rejected
+LETTERS = st.lists(st.sampled_from([0, 1, 2, 9]), max_size=25)
+
+
+def write_letters(output: FileOutput | FolderOutput, letters: Sequence[int], n_chunk: int) -> None:
+    """Write the rows of letters as a run does, behind those that the journal knows."""
+    batch = Batch([], list_items)
+    with output.open({}, resume=True) as journal:
+        first = journal.count_entries()
+        for start in range(first, len(letters), n_chunk):
+            numbers = range(start, min(start + n_chunk, len(letters)))
+            chunk = Chunk(start + 1, tuple(Waiting(i, f"{i}.txt", Unread("", f"{i}.txt")) for i in numbers))
+            _write(batch, output, journal, chunk, [make_result(i, letters[i]) for i in numbers])
+        output.finish()
+        output.clean()
+
+
+def make_result(i: int, n_rows: int) -> Result:
+    if n_rows == 9:
+        return Result(Entry(i, f"{i}.txt", "text", error=f"{i}.txt: not read"))
+    rows = "".join(json.dumps({"letter": f"é {i}", "item": item}) + "\n" for item in range(n_rows))
+    return Result(Entry(i, f"{i}.txt", "text", n_items=n_rows), (f"{i} warns",), rows)
+
+
+@settings(max_examples=30, deadline=None)
+@given(LETTERS, st.integers(1, 8), st.integers(1, 8), st.lists(st.integers(1, 30), max_size=3), st.booleans())
+def test_a_run_that_is_stopped_anywhere_resumes_to_the_same_bytes(
+    letters: list[int], n_chunk: int, part: int, moments: list[int], is_folder: bool
+) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        made = []
+        for name, stops in (("whole", []), ("cut", moments)):
+            folder = Path(place, name)
+            folder.mkdir()
+            for moment in [*stops, 0]:
+                # what a write that was cut short leaves
+                for rows in (*folder.glob("*/_rows.jsonl"), *folder.glob("*.partial")):
+                    with rows.open("ab") as file:
+                        file.write(b'{"letter": "\xc3')
+                fields = {"letter": str, "item": int}
+                output = FolderOutput(folder / "rows", fields, part)
+                with stopping(moment):
+                    write_letters(output if is_folder else FileOutput(folder / "rows.csv", fields), letters, n_chunk)
+            made.append({path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()})
+    assert made[0] == made[1]
 
 
 def test_a_run_without_resume_starts_anew_where_one_was_cut_off(folder: Path, tmp_path: Path) -> None:
