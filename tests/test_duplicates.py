@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -22,7 +23,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from conftest import HELDOUT, run
 from imr_rationale.cli import duplicates as command
 from imr_rationale.errors import SourceError
-from imr_rationale.labels import REASONS
+from imr_rationale.labels import OUTCOMES, REASONS
 from imr_rationale.language.words import normalize_text
 from imr_rationale.learning import near_duplicates
 from imr_rationale.learning.corpus import AnnotatedLetter, read_corpus
@@ -48,7 +49,9 @@ from imr_rationale.serving.duplicates_report import (
     format_duplicates,
 )
 from imr_rationale.serving.groups import GroupMaker
+from imr_rationale.serving.items_file import NO_OUTCOME, ItemsFile
 from imr_rationale.serving.pairs import KEPT, MAX_WORDS, Side, mark_differences
+from imr_rationale.serving.readers import ParsedItem
 from imr_rationale.serving.working_folder import open_working_folder
 
 DRUGS = ("naproxen", "gabapentin", "cyclobenzaprine", "tramadol", "lidocaine", "topiramate", "duloxetine", "baclofen")
@@ -364,6 +367,28 @@ def test_groups_say_what_was_decided_and_why(group: Find) -> None:
     assert (second["opposite"], second["differing"], second["n_predicted"]) == (False, False, 1)
     assert second["outcomes"] == {"Upheld": 1, "Overturned": 0, "unknown": 1}
     assert (report.opposite.n_groups, report.differing.n_groups, report.unpredicted) == (1, 1, 2)
+
+
+ANY_TEXT = st.text(st.characters(), max_size=20)  # half characters too
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(ANY_TEXT, ANY_TEXT, st.sampled_from([None, *OUTCOMES]), ANY_TEXT), max_size=6))
+def test_items_file_gives_back_what_was_put_in(rows: list[tuple[str, str, Any, str]]) -> None:
+    with tempfile.TemporaryDirectory() as place, ItemsFile(Path(place, "items")) as items:
+        for number, (letter, source, outcome, rationale) in enumerate(rows):
+            items.add(ParsedItem(letter, source, number, outcome, rationale), rationale)
+        for number, (letter, source, outcome, rationale) in enumerate(rows):
+            member, text = items.read(number)
+            expected = {"letter": letter, "source": source, "item": number, "outcome": outcome}
+            assert json.loads(member) == {key: _write(value) for key, value in expected.items()}
+            assert text == _write(rationale)
+        assert items.list_distinct().tolist() == list(range(len(rows)))
+        assert items.outcomes.tolist() == [NO_OUTCOME if row[2] is None else OUTCOMES.index(row[2]) for row in rows]
+
+
+def _write(value: Any) -> Any:
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
 
 
 def test_largest_groups_come_first_then_as_they_appear(group: Find) -> None:
