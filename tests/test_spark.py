@@ -397,6 +397,13 @@ def test_pyfunc_reads_letters_as_predict_does(pyfunc: Any, make_letter_text: Cal
     assert nothing == {"error": None, "rows": []}
 
 
+def test_pyfunc_answers_rows_without_a_rationale(pyfunc: Any) -> None:
+    text = "There is no evidence of red flags. Therefore, the request is not medically necessary."
+    found = pyfunc.predict(pd.DataFrame({"rationale": [None, text, "", float("nan")]}))
+    assert found["primary_reason"].tolist() == ["", "no_clinical_indication", "", ""]
+    assert found["verdict_probability"].isna().tolist() == [True, False, True, True]
+
+
 def test_pyfunc_refuses_a_table_without_its_columns(pyfunc: Any) -> None:
     with pytest.raises(ModelError, match="neither a column 'rationale' nor a column 'text'"):
         pyfunc.predict(pd.DataFrame({"summary": ["A worker."]}))

@@ -38,7 +38,8 @@ class RationalePythonModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, nam
         """Read column `rationale`, and where present `treatment`, `summary`, `claims_administrator_guideline`."""
         optional = [c for c in ("treatment", "summary", "claims_administrator_guideline") if c in model_input]
         texts = [
-            ItemText(row["rationale"], **{name: _read_cell(row[name]) for name in optional})
+            # a cell of a table may be empty: its row is answered like the others
+            ItemText(_read_cell(row["rationale"]) or "", **{name: _read_cell(row[name]) for name in optional})
             for row in model_input.to_dict("records")
         ]
         return pd.DataFrame([_flatten(prediction) for prediction in self.model.predict(texts)])
