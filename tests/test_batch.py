@@ -349,7 +349,8 @@ def cut_off(folder: Path, output: Path) -> None:
 
 def test_resume_refuses_other_settings(folder: Path, tmp_path: Path) -> None:
     cut_off(folder, tmp_path / "items.jsonl")
-    batch = Batch([folder], list_items, tmp_path / "items.jsonl", settings={"command": "predict"}, resume=True)
+    settings = {"command": "predict", "--min-certainty": "0.0"}
+    batch = Batch([folder], list_items, tmp_path / "items.jsonl", settings=settings, resume=True)
     with pytest.raises(SourceError, match="command was 'parse' when the run began and is 'predict' now"):
         run_batch(batch)
 

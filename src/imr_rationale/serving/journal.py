@@ -247,7 +247,8 @@ class Journal:
 
 def _check_settings(begun: Mapping[str, str], settings: Mapping[str, str]) -> None:
     """Refuse to go on with other settings than those of the beginning."""
-    for name in sorted({*begun, *settings}):
+    # in their own order: the command first, on which the others depend
+    for name in {**settings, **begun}:
         if begun.get(name) != settings.get(name):
             raise SourceError(
                 f"--resume: {name} was {begun.get(name)!r} when the run began and is {settings.get(name)!r} now; "
