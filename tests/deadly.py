@@ -41,6 +41,19 @@ class KillAlways:
 
 
 @dataclass(frozen=True)
+class Stumble:
+    """Fails at a letter in a way that nobody foresaw."""
+
+    source: str
+    error: Exception
+
+    def __call__(self, letters: Letters) -> list[list[Row]]:
+        if any(self.source in source for _, source in letters):
+            raise self.error
+        return list_items(letters)
+
+
+@dataclass(frozen=True)
 class Slow:
     """Takes its time."""
 

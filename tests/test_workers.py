@@ -13,15 +13,17 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from conftest import run
-from deadly import KillAlways, KillOnce, lose_model, tell_process
+from deadly import KillAlways, KillOnce, Stumble, lose_model, tell_process
 from imr_rationale.cli.options import FilesBar
 from imr_rationale.errors import ModelError, SourceError
 from imr_rationale.learning.corpus import AnnotatedLetter
 from imr_rationale.learning.render import RENDERERS, render_pdf_text
+from imr_rationale.letters import layout
 from imr_rationale.letters.sources import Document, holds_many
 from imr_rationale.letters.tables import PRESETS, Columns
 from imr_rationale.serving import chunks, workers
@@ -164,6 +166,38 @@ def test_chunk_reader_blames_the_letter_alone(make_letter_text: Callable[..., st
     found = ChunkReader(refuse)(Chunk(1, letters))
     assert [result.entry.error for result in found] == [None, "1.txt: refused", None]
     assert [bool(result.rows) for result in found] == [True, False, True]
+
+
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("error", [RecursionError("deep"), KeyError("CM99"), ValueError("'CM99-0000001'")], ids=repr)
+def test_a_letter_over_which_the_program_stumbles_costs_itself(
+    error: Exception, n: int, mixed: Path, whole: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "items.jsonl"
+    parse(mixed, output, make_rows=Stumble(POISON, error), n=n)
+    poison = str(mixed / POISON)
+    assert read_rows(output) == [row for row in read_rows(whole) if row["source"] != poison]
+    rejects = {row["path"]: row["error"] for row in read_rows(Path(f"{output}.rejects.jsonl"))}
+    assert rejects[poison] == f"{poison}: an error of this program ({type(error).__name__})"
+    assert len(rejects) == 1 + len(read_rows(Path(f"{whole}.rejects.jsonl")))
+
+
+def test_a_letter_over_which_the_parser_stumbles_costs_itself(
+    mixed: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parse_document(document: Document, **options: Any) -> object:
+        return {}["no such layout"] if POISON in document.source else layout.parse_document(document, **options)
+
+    monkeypatch.setattr(chunks, "parse_document", parse_document)
+    parse(mixed, tmp_path / "items.jsonl")
+    assert len(read_rows(tmp_path / "items.jsonl")) < len(read_rows(whole))
+    assert f"{POISON}: an error of this program (KeyError)" in read_both(tmp_path / "items.jsonl")[1].decode()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(28, "No space left on device")], ids=repr)
+def test_what_the_machine_lacks_is_no_letters_fault(error: Exception, mixed: Path, tmp_path: Path) -> None:
+    with pytest.raises((MemoryError, SourceError)):
+        parse(mixed, tmp_path / "items.jsonl", make_rows=Stumble(POISON, error))
 
 
 @pytest.mark.parametrize("n", [1, 2])

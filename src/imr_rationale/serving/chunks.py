@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imr_rationale.errors import ImrError, ModelError, TrackingError
+from imr_rationale.errors import ImrError, LetterParseError, ModelError, TrackingError
 from imr_rationale.letters.layout import parse_document
 from imr_rationale.letters.limits import Limits
 from imr_rationale.letters.sandbox import Sandbox
@@ -48,6 +48,8 @@ __all__ = [
 CHUNK_LETTERS = 64
 #: of the documents that one chunk carries; letters have 10,000 on average
 CHUNK_CHARS = 4_000_000
+#: what a text that nobody foresaw can bring about in our code; errors of memory or disk are no letter's fault
+MISTAKES = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 #: letters with their sources -> the rows of each; it is pickled for other processes
 RowMaker = Callable[[Sequence[tuple[Letter, str]]], list[list[Row]]]
 
@@ -243,9 +245,9 @@ class ChunkReader:
         except (ModelError, TrackingError):
             # no letter's fault
             raise
-        except ImrError as error:
+        except (ImrError, *MISTAKES) as error:
             if len(letters) == 1:
-                return [error]
+                return [error if isinstance(error, ImrError) else _explain(error, letters[0][1])]
             return [found for letter in letters for found in self._make_rows([letter])]
 
     def _describe(
@@ -268,6 +270,13 @@ def _parse(step: Document | Reject) -> tuple[Document, Letter] | Reject:
         return step, parse_document(step)
     except ImrError as error:
         return Reject(step.source, step.kind, str(error))
+    except MISTAKES as error:
+        return Reject(step.source, step.kind, str(_explain(error, step.source)))
+
+
+def _explain(error: Exception, source: str) -> ImrError:
+    """Give the error of a letter over which our code stumbled; its own words may quote the letter."""
+    return LetterParseError(f"{source}: an error of this program ({type(error).__name__})")
 
 
 def _note_reject(file: int, reject: Reject) -> Result:
