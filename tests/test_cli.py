@@ -193,7 +193,7 @@ def test_verify_says_what_it_checked(trained: tuple[Path, str, str]) -> None:
     folder, store, _ = trained
     for model in ((), (folder / "model",)):
         out, _ = run("verify", *model)
-        assert [line.split()[0] for line in out.splitlines()] == ["sum", "types", "labels", "predicts"]
+        assert [line.split()[0] for line in out.splitlines()] == ["sum", "parts", "labels", "predicts"]
     run_id = json.loads((folder / "model" / "manifest.json").read_text())["run_id"]
     out, _ = run("verify", f"runs:/{run_id}/model", "--tracking-uri", store)
     assert json.loads((folder / "model" / "manifest.json").read_text())["sha256"] in out
@@ -201,7 +201,7 @@ def test_verify_says_what_it_checked(trained: tuple[Path, str, str]) -> None:
 
 def test_verify_refuses_a_changed_byte(trained: tuple[Path, str, str], tmp_path: Path) -> None:
     shutil.copytree(trained[0] / "model", tmp_path / "m")
-    file = tmp_path / "m" / "model.skops"
+    file = tmp_path / "m" / "model.npz"
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
@@ -214,7 +214,7 @@ def test_verify_refuses_a_pickle_whose_sum_fits(
     dump: Callable[[object, Any], object], trained: tuple[Path, str, str], tmp_path: Path
 ) -> None:
     shutil.copytree(trained[0] / "model", tmp_path / "m")
-    file, manifest = tmp_path / "m" / "model.skops", tmp_path / "m" / "manifest.json"
+    file, manifest = tmp_path / "m" / "model.npz", tmp_path / "m" / "manifest.json"
     with file.open("wb") as stream:
         dump({"words": [1, 2]}, stream)
     fitting = {**json.loads(manifest.read_text()), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}

@@ -14,9 +14,12 @@ from imr_rationale.errors import ImrError, LetterParseError
 from imr_rationale.learning.corpus import AnnotatedLetter
 from imr_rationale.learning.printed import LAYOUTS, PrintedLetter, can_print, make_dates, make_printed_letter
 from imr_rationale.learning.render import LATER_RENDERERS, RENDERERS, render_pdf
+from imr_rationale.letters.items import read_details
 from imr_rationale.letters.layout import parse_document, parse_letter
 from imr_rationale.letters.sandbox import read_document
 from imr_rationale.letters.sources import Document
+from imr_rationale.records import Request
+from imr_rationale.serving.rows import list_items
 
 GOLDEN = Path(__file__).parent / "golden"
 MakeText = Callable[..., str]
@@ -142,6 +145,15 @@ def test_parse_letter_reads_headings(
     assert (item.treatment, item.outcome) == (treatment, outcome)
     assert item.rationale is not None
     assert item.rationale.startswith("There is no evidence")
+
+
+def test_parse_letter_leaves_out_details_and_their_rows_do_not(make_letter_text: MakeText) -> None:
+    text = make_letter_text()
+    whole, bare = parse_letter(text), parse_letter(text, details=False)
+    assert [item.request for item in bare.items] == [Request()] * len(whole.items)
+    assert all(item.request.category and item.reviewer_basis.citations for item in whole.items)
+    assert replace(bare, items=tuple(map(read_details, bare.items))) == whole
+    assert list_items([(bare, "a.txt")]) == list_items([(whole, "a.txt")])
 
 
 ORIGINAL = "Massage 12 visits was the original request. "

@@ -6,13 +6,15 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.special import expit, logit
+from scipy.special import expit, logit, softmax
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
@@ -27,14 +29,7 @@ from imr_rationale.learning.baselines import BASELINES
 from imr_rationale.learning.bootstrap import Figure
 from imr_rationale.learning.bundle import MANIFEST, MODEL_FILE, load_bundle, save_bundle
 from imr_rationale.learning.corpus import AnnotatedLetter
-from imr_rationale.learning.estimators import (
-    StackedLogisticRegression,
-    calibrate_reasons,
-    make_log_odds,
-    make_rank_features,
-    make_role_context,
-    make_vectorizer,
-)
+from imr_rationale.learning.estimators import StackedLogisticRegression, make_linear
 from imr_rationale.learning.evaluate import (
     HEADLINES,
     compare_predictions,
@@ -51,9 +46,16 @@ from imr_rationale.learning.fit import (
     weigh_to_rate,
 )
 from imr_rationale.learning.gold import Annotation, GoldItem, GoldSentence, keep_distinct, read_gold
-from imr_rationale.learning.linear import make_linear
 from imr_rationale.learning.model import ROW_TEXTS, Config, RationaleModel
-from imr_rationale.learning.ngrams import NgramTable, list_ngrams
+from imr_rationale.learning.ngrams import NgramTable, Vocabulary, list_ngrams
+from imr_rationale.learning.second_stage import (
+    N_RANK_FEATURES,
+    N_ROLE_CONTEXT,
+    calibrate_reasons,
+    make_log_odds,
+    make_rank_features,
+    make_role_context,
+)
 from imr_rationale.learning.splits import group_items, group_writers, make_folds
 from imr_rationale.learning.train import TrainingResult, TrainingSet, cross_validate, make_training_set, train_model
 from imr_rationale.letters.folding import fold_case
@@ -199,14 +201,14 @@ def test_list_ngrams_gives_what_scikit_learn_counts(texts: list[list[str]], data
 @given(WORDS, WORDS)
 def test_ngram_table_gives_what_scikit_learn_vectorizers_give(seen: list[list[str]], unseen: list[list[str]]) -> None:
     seen = [*seen, ["a", "b", "c"]]
-    vectorizers = []
+    vocabularies = []
     for max_n in (1, 2, 3):
         terms, idf = list_ngrams(seen, np.arange(len(seen)), max_n, 1)
-        vectorizers.append(make_vectorizer(terms, (1, max_n)))
-        vectorizers[-1].idf_ = idf
+        vocabularies.append(Vocabulary.from_terms(terms, idf, max_n))
+        assert vocabularies[-1].list_terms() == terms
     texts = [*unseen, ["z"], []]
     expected = sp.hstack([make_reference(seen, n).transform([" ".join(text) for text in texts]) for n in (1, 2, 3)])
-    found = NgramTable(vectorizers).transform([texts, texts, texts])
+    found = NgramTable(vocabularies).transform([texts, texts, texts])
     np.testing.assert_allclose(found.toarray(), expected.toarray(), atol=1e-6)
     assert found.has_sorted_indices
 
@@ -224,6 +226,17 @@ def test_make_linear_gives_the_log_odds_of_scikit_learn(n_classes: int, scaled: 
     fitted = make_pipeline(StandardScaler(), LogisticRegression()) if scaled else LogisticRegression()
     expected = fitted.fit(X, y).decision_function(X)
     np.testing.assert_allclose(np.squeeze(make_linear(fitted)(X)), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("classes", [[1, 3], [0, 2, 3]], ids=["two", "three"])
+def test_make_linear_gives_classes_never_seen_no_probability(classes: list[int]) -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 5)), rng.choice(classes, size=60)
+    fitted = LogisticRegression().fit(X, y)
+    proba = softmax(make_linear(fitted, n_classes=5)(X), axis=1)
+    expected = np.zeros((60, 5))
+    expected[:, classes] = fitted.predict_proba(X)
+    np.testing.assert_allclose(proba, expected, atol=1e-12)
 
 
 def test_predictions_do_not_depend_on_their_company(tiny_model: RationaleModel, tiny_data: TrainingSet) -> None:
@@ -510,7 +523,7 @@ def test_outcome_calibration_meets_the_base_rate(rate: float) -> None:
     scores = np.clip(0.2 + 0.25 * y + rng.normal(0, 0.1, len(y)), 0.01, 0.99)
     weights = weigh_to_rate(y, rate)
     calibration = fit_outcome_calibration(scores, y, weights)
-    proba = calibration.predict_proba(make_log_odds(scores)[:, None])[:, 1]
+    proba = expit(calibration(make_log_odds(scores)[:, None]))[:, 0]
     assert np.average(proba, weights=weights) == pytest.approx(rate, abs=0.01)
 
 
@@ -535,14 +548,15 @@ def test_vocabulary_leaves_out_what_one_letter_alone_says(
     letters.append(replace(last, items=(replace(item, rationale=odd, sentences=(sentence,)),)))
     data = make_training_set(letters)
     model = fit_model(data.features, data.targets, data.groups, np.ones(len(data)), TINY)
-    assert not [name for name in model.estimators["words"].vocabulary_ if "zyzzyva" in name or "quokka" in name]
-    assert "improv" in model.estimators["words"].vocabulary_
+    assert not [name for name in model.vocabularies["words"].words if "zyzzyva" in name or "quokka" in name]
+    assert "improv" in model.vocabularies["words"].words
 
 
 def test_make_role_context_stays_inside_the_item() -> None:
     proba = np.eye(5)[[0, 3, 2, 1, 3, 2]] * 0.9 + 0.02
     items = np.array([0, 0, 0, 0, 1, 1])
     whole = make_role_context(proba, items)
+    assert whole.shape == (len(proba), N_ROLE_CONTEXT)
     np.testing.assert_allclose(whole[4:], make_role_context(proba[4:], items[4:]))
     np.testing.assert_allclose(whole[:4], make_role_context(proba[:4], items[:4]))
 
@@ -564,6 +578,7 @@ def test_make_rank_features_prefers_reasons_that_speak_for_the_outcome() -> None
     reasons[0, REASONS.index("safety_risk")] = reasons[1, REASONS.index("guideline_met")] = 0.9
     sentences = (reasons, np.full((2, 5), 0.2), np.zeros(2), reasons.max(axis=0))
     refused, granted = (make_rank_features(*sentences, overturned) for overturned in (0.1, 0.9))
+    assert refused.shape == (len(REASONS), N_RANK_FEATURES)
     speaks = 4  # the fifth column
     assert refused[REASONS.index("safety_risk"), speaks] == granted[REASONS.index("guideline_met"), speaks] == 1
     assert refused[REASONS.index("guideline_met"), speaks] == granted[REASONS.index("safety_risk"), speaks] == 0
@@ -611,16 +626,41 @@ def test_load_bundle_refuses_a_pickle(tiny_bundle: Path, tmp_path: Path) -> None
         load_bundle(folder)
 
 
-def test_load_bundle_refuses_an_unknown_type(tiny_bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        pytest.param("words.idf", np.array([{}], dtype=object), "Object arrays cannot be loaded", id="pickle"),
+        pytest.param("words.words", np.array([255], dtype=np.uint8), "UnicodeDecodeError", id="text"),
+        pytest.param("kinds.ngrams", np.array([[1, 2, 10**6]], dtype=np.int32), "numbers of other words", id="words"),
+        pytest.param("primary.coef", np.zeros((3, 1)), r"primary.coef.npy: float64 of shape \(3, 1\)", id="shape"),
+        pytest.param("verdict.intercept", np.zeros(1, dtype=np.int8), "int8 of shape", id="type"),
+        pytest.param("extra", np.zeros(1), "holds more than a model: extra.npy", id="unknown array"),
+        pytest.param("primary.intercept", None, "no primary.intercept.npy", id="missing array"),
+    ],
+)
+def test_load_bundle_refuses_what_no_model_holds(
+    name: str, array: npt.NDArray[Any] | None, message: str, tiny_bundle: Path, tmp_path: Path
+) -> None:
     folder = copy_bundle(tiny_bundle, tmp_path / "copy")
-    with zipfile.ZipFile(folder / MODEL_FILE) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    parts["schema.json"] = parts["schema.json"].replace(b"StackedLogisticRegression", b"SomethingElse")
-    with zipfile.ZipFile(folder / MODEL_FILE, "w") as archive:
-        for name, data in parts.items():
-            archive.writestr(name, data)
+    with np.load(folder / MODEL_FILE, allow_pickle=False) as found:
+        arrays = {**found}
+    arrays.pop(name, None)
+    np.savez(folder / MODEL_FILE, **arrays, **({} if array is None else {name: array}))
     reseal(folder)
-    with pytest.raises(ModelError, match="allow-list.*SomethingElse"):
+    with pytest.raises(ModelError, match=f"no model file .*{message}"):
+        load_bundle(folder)
+
+
+def test_load_bundle_refuses_what_would_fill_the_memory(tiny_bundle: Path, tmp_path: Path) -> None:
+    folder = copy_bundle(tiny_bundle, tmp_path / "copy")
+    with (
+        zipfile.ZipFile(folder / MODEL_FILE, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("words.words.npy", "w") as member,
+    ):
+        for _ in range(11):
+            member.write(bytes(100_000_000))
+    reseal(folder)
+    with pytest.raises(ModelError, match="more than 1,000,000,000 bytes"):
         load_bundle(folder)
 
 

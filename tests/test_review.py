@@ -193,7 +193,7 @@ def test_list_weights_names_what_a_reason_is_read_from(tiny_model: RationaleMode
     assert table["rank"].abs().max() <= N_STRONGEST
     assert (np.sign(table["rank"]) == np.sign(table["log_odds"])).all()
     row = table[(table["reason"] == "no_clinical_indication") & (table["rank"] == 1)].iloc[0]
-    coef = tiny_model.estimators["sentence_reasons"].coef_[REASONS.index("no_clinical_indication")]
+    coef = tiny_model.regressions["sentence_reasons"].coef[:, REASONS.index("no_clinical_indication")]
     assert row["log_odds"] == pytest.approx(coef.max(), abs=1e-3)
 
 

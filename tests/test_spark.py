@@ -46,7 +46,7 @@ def watch(event, args):
     if event != "open" or not isinstance(args[0], str):
         return
     folder, name = os.environ["IMR_TEST_FOLDER"], os.path.basename(args[0])
-    if name in ("model.skops", "pyfunc.py"):
+    if name in ("model.npz", "pyfunc.py"):
         file = os.open(folder + "/opened", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.write(file, f"{os.getpid()} {name}\\n".encode())
         os.close(file)
@@ -229,7 +229,7 @@ def test_workers_load_the_model_once_each(
     (watched / "opened").unlink(missing_ok=True)
     run_spark([folder], tmp_path / "rows", n_tasks=10)
     opened = Counter(tuple(line.split()) for line in (watched / "opened").read_text().splitlines())
-    loads = {process: n for (process, name), n in opened.items() if name == "model.skops"}
+    loads = {process: n for (process, name), n in opened.items() if name == "model.npz"}
     tasks = {process: n for (process, name), n in opened.items() if name == "pyfunc.py"}
     assert set(loads.values()) == {1}
     assert set(loads) == set(tasks)

@@ -130,5 +130,5 @@ def test_requirements_are_hashed_and_name_no_address() -> None:
 
 def test_champion_is_small_enough_to_ship() -> None:
     files = list((ROOT / "models" / "champion").iterdir())
-    assert {path.name for path in files} == {"card.md", "manifest.json", "model.skops"}
+    assert {path.name for path in files} == {"card.md", "manifest.json", "model.npz"}
     assert sum(path.stat().st_size for path in files) < 5_000_000

@@ -540,7 +540,7 @@ def test_promote_refuses_an_altered_bundle_even_by_force(make_record: Any, store
         client = mlflow.MlflowClient()
         (model,) = client.search_logged_models([open_experiment(client)], filter_string=f"source_run_id='{run_id}'")
     assert place
-    file = next(Path(model.artifact_location.removeprefix("file://")).rglob("model.skops"))
+    file = next(Path(model.artifact_location.removeprefix("file://")).rglob("model.npz"))
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     found = promote_run(store, "altered", force="whatever")
     assert found.version is None

@@ -235,20 +235,20 @@ def ui(port: int, tracking_uri: str | None) -> None:
 @TRACKING
 @one_line_errors
 def verify(model: str | None, tracking_uri: str | None) -> None:
-    """Check a model before it is used: its sum, its types, its labels, and that it predicts.
+    """Check a model before it is used: its sum, its parts, its labels, and that it predicts.
 
     MODEL is a folder or an address such as models:/imr-rationale@champion; the bundled champion when left out.
     """
     from importlib import metadata
 
-    from imr_rationale.learning.bundle import TRUSTED_TYPES
     from imr_rationale.serving.predict import load_model, predict
 
     fitted = load_model(model, tracking_uri=tracking_uri)
     manifest = fitted.manifest
     found = predict("There is no evidence of red flags. The request is not medically necessary.", model=fitted)
     click.echo(f"sum       sha256 {manifest['sha256']}, as the manifest says")
-    click.echo(f"types     skops' own and {', '.join(TRUSTED_TYPES)}, nothing else")
+    parts = f"{len(fitted.vocabularies)} vocabularies and {len(fitted.regressions)} regressions"
+    click.echo(f"parts     {parts}, arrays of numbers and nothing else")
     click.echo(f"labels    {len(manifest['reasons'])} reasons and {len(manifest['roles'])} roles, as in this version")
     click.echo(f"predicts  {found.primary_reason or 'no reason'} in a rationale that lacks red flags")
     others = {name: there for name, there in manifest["libraries"].items() if metadata.version(name) != there}

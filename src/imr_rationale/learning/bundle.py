@@ -1,35 +1,39 @@
-"""Save and load a model without pickle: a skops file, and a manifest that says what is in it.
+"""Save and load a model without pickle: arrays of numbers, and a manifest that says what they are.
 
 A model is a folder of two files. `manifest.json` names labels, thresholds, configuration, data digests, figures,
-library versions and the sha256 of `model.skops`. Loading checks that sum first and then lets in only the types
-of `TRUSTED_TYPES`.
+library versions and the sha256 of `model.npz`. Loading checks that sum first and then lets in only the arrays that
+a model is made of, each of its type and shape: what is read can hold no code, and needs no scikit-learn.
 """
 
 import hashlib
+import io
 import json
 import os
-from collections.abc import Mapping
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from zipfile import BadZipFile
 
-from sklearn.feature_extraction.text import TfidfVectorizer
+import numpy as np
+import numpy.typing as npt
 
 from imr_rationale.errors import ModelError
 from imr_rationale.labels import OUTCOME_TASKS, REASONS, ROLES
 from imr_rationale.language.rules import RULES_VERSION
 from imr_rationale.learning.bootstrap import Figure
-from imr_rationale.learning.estimators import make_vectorizer
-from imr_rationale.learning.model import ROW_TEXTS, Config, RationaleModel
+from imr_rationale.learning.linear import Linear
+from imr_rationale.learning.model import CONTEXT, ROW_TEXTS, TASK_NGRAMS, TASK_WORDS, Config, RationaleModel
+from imr_rationale.learning.ngrams import Vocabulary
+from imr_rationale.learning.second_stage import N_RANK_FEATURES, N_ROLE_CONTEXT
 
 __all__ = [
     "MANIFEST",
     "MODEL_FILE",
-    "TRUSTED_TYPES",
     "find_champion",
     "load_bundle",
     "publish_bundle",
@@ -39,25 +43,15 @@ __all__ = [
     "save_bundle",
 ]
 
-MODEL_FILE = "model.skops"
+MODEL_FILE = "model.npz"
 MANIFEST = "manifest.json"
 #: version of the folder's format; another one is refused
-FORMAT = 2
-#: beside what skops trusts by itself, the only type that a model file may hold
-TRUSTED_TYPES = ("imr_rationale.learning.estimators.StackedLogisticRegression",)
-ESTIMATORS = (
-    *ROW_TEXTS,
-    "sentence_roles",
-    "roles_in_context",
-    "sentence_verdicts",
-    "sentence_reasons",
-    "reasons_calibration",
-    "primary",
-    *(f"{task}_words" for task in OUTCOME_TASKS),
-    *(f"{task}_calibration" for task in OUTCOME_TASKS),
-    *OUTCOME_TASKS,
-)
-LIBRARIES = ("spacy", "scikit-learn", "numpy", "scipy", "skops")
+FORMAT = 3
+#: vocabulary -> the longest of its n-grams
+VOCABULARIES: Mapping[str, int] = MappingProxyType({**ROW_TEXTS, **dict.fromkeys(TASK_WORDS.values(), TASK_NGRAMS)})
+#: more than a model file may unpack to
+MAX_BYTES = 1_000_000_000
+LIBRARIES = ("spacy", "scikit-learn", "numpy", "scipy")
 
 
 def save_bundle(
@@ -74,10 +68,7 @@ def save_bundle(
     ModelError
         The folder cannot be written.
     """
-    import skops.io
-
-    parts = {name: _pack(estimator) for name, estimator in model.estimators.items()}
-    payload = skops.io.dumps(parts, compression=8, compresslevel=9)
+    payload = _pack(_list_arrays(model))
     manifest = {
         "format": FORMAT,
         "package": metadata.version("imr-rationale"),
@@ -165,24 +156,41 @@ def _round_figure(figure: Figure) -> dict[str, float | None]:
     return {key: round(value, 6) if value == value else None for key, value in asdict(figure).items()}
 
 
-def _pack(estimator: Any) -> Any:
-    """Write a vectorizer as its terms in one string: as a dictionary, loading them takes seconds."""
-    if not isinstance(estimator, TfidfVectorizer):
-        return estimator
+def _list_arrays(model: RationaleModel) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    for name in VOCABULARIES:
+        vocabulary = model.vocabularies[name]
+        yield f"{name}.words", np.frombuffer("\n".join(vocabulary.words).encode(), dtype=np.uint8)
+        yield f"{name}.ngrams", vocabulary.ngrams
+        yield f"{name}.idf", vocabulary.idf
+    for name, (kind, _) in _list_regressions(model.vocabularies).items():
+        yield f"{name}.coef", model.regressions[name].coef.astype(kind)
+        yield f"{name}.intercept", model.regressions[name].intercept
+
+
+def _list_regressions(vocabularies: Mapping[str, Vocabulary]) -> dict[str, tuple[str, tuple[int, int]]]:
+    """Give regression -> type and shape of its coefficients."""
+    alone = sum(len(vocabularies[name]) for name in ROW_TEXTS if name not in CONTEXT)
+    whole = sum(len(vocabularies[name]) for name in ROW_TEXTS)
     return {
-        "terms": "\n".join(estimator.get_feature_names_out()),
-        "idf": estimator.idf_,
-        "ngram_range": list(estimator.ngram_range),
+        "sentence_roles": ("float32", (alone, len(ROLES))),
+        "sentence_verdicts": ("float32", (alone, 1)),
+        "sentence_reasons": ("float32", (whole, len(REASONS))),
+        **{task: ("float32", (len(vocabularies[name]), 1)) for task, name in TASK_WORDS.items()},
+        "roles_in_context": ("float64", (N_ROLE_CONTEXT, len(ROLES))),
+        "reasons_calibration": ("float64", (1 + len(REASONS), 1)),
+        "primary": ("float64", (N_RANK_FEATURES, 1)),
+        **{f"{task}_calibration": ("float64", (1, 1)) for task in OUTCOME_TASKS},
     }
 
 
-def _unpack(part: Any) -> Any:
-    if not isinstance(part, dict):
-        return part
-    low, high = part["ngram_range"]
-    vectorizer = make_vectorizer(part["terms"].split("\n"), (low, high))
-    vectorizer.idf_ = part["idf"]
-    return vectorizer
+def _pack(arrays: Iterable[tuple[str, npt.NDArray[Any]]]) -> bytes:
+    """Write what `numpy.load` reads, as small as may be and the same each time."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, array in arrays:
+            with archive.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+    return stream.getvalue()
 
 
 def load_bundle(folder: Path) -> RationaleModel:
@@ -192,7 +200,7 @@ def load_bundle(folder: Path) -> RationaleModel:
     ------
     ModelError
         A file is missing, the sum does not fit, the labels are others than this version's, or the model file
-        holds a type outside the allow-list.
+        holds other arrays than a model has.
     """
     manifest = read_manifest(folder)
     payload = _read_bytes(folder / MODEL_FILE)
@@ -201,32 +209,77 @@ def load_bundle(folder: Path) -> RationaleModel:
         raise ModelError(
             f"{folder / MODEL_FILE}: sha256 is {found[:12]}…, the manifest says {str(manifest['sha256'])[:12]}…"
         )
-    estimators = _load_estimators(payload, folder / MODEL_FILE)
+    vocabularies, regressions = _unpack(payload, folder / MODEL_FILE)
     try:
         config = Config(**manifest["config"])
         thresholds = tuple(float(manifest["thresholds"][reason]) for reason in REASONS)
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{folder / MANIFEST}: {error!r}") from error
-    return RationaleModel(config, estimators, thresholds, MappingProxyType(manifest))
+    model = RationaleModel(config, vocabularies, regressions, thresholds, MappingProxyType(manifest))
+    # what else the first prediction would make, and of several threads each
+    model.predict([])
+    return model
 
 
-def _load_estimators(payload: bytes, path: Path) -> Mapping[str, object]:
-    import skops.io
-    from skops.io.exceptions import UntrustedTypesFoundException
-
+def _unpack(payload: bytes, path: Path) -> tuple[Mapping[str, Vocabulary], Mapping[str, Linear]]:
     try:
-        unknown = set(skops.io.get_untrusted_types(data=payload)) - set(TRUSTED_TYPES)
-        if unknown:
-            raise ModelError(f"{path}: holds types that are not on the allow-list: {', '.join(sorted(unknown))}")
-        parts = skops.io.loads(payload, trusted=list(TRUSTED_TYPES))
-        estimators = {name: _unpack(part) for name, part in parts.items()}
-    except UntrustedTypesFoundException as error:
-        raise ModelError(f"{path}: holds types that are not on the allow-list: {error}") from error
-    except (BadZipFile, OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        with zipfile.ZipFile(io.BytesIO(payload)) as archive:
+            parts = _Parts(archive)
+            vocabularies = {name: parts.take_vocabulary(name, max_n) for name, max_n in VOCABULARIES.items()}
+            regressions = {
+                name: parts.take_regression(name, kind, shape)
+                for name, (kind, shape) in _list_regressions(vocabularies).items()
+            }
+            parts.end()
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        OSError,
+        ValueError,
+        EOFError,
+        MemoryError,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
         raise ModelError(f"{path}: no model file ({type(error).__name__}: {error})") from error
-    if set(estimators) != set(ESTIMATORS):
-        raise ModelError(f"{path}: holds other parts than {', '.join(ESTIMATORS)}")
-    return MappingProxyType(estimators)
+    return MappingProxyType(vocabularies), MappingProxyType(regressions)
+
+
+class _Parts:
+    """The allow-list: arrays are taken by name, type and shape, and none may be left."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self.archive = archive
+        self.left = set(archive.namelist())
+        if sum(info.file_size for info in archive.infolist()) > MAX_BYTES:
+            raise ValueError(f"more than {MAX_BYTES:,} bytes")
+
+    def take_vocabulary(self, name: str, max_n: int) -> Vocabulary:
+        words = tuple(self._take(f"{name}.words", "uint8", (None,)).tobytes().decode().split("\n"))
+        ngrams = self._take(f"{name}.ngrams", "int32", (None, max_n))
+        if not len(ngrams) or ngrams.min() < 0 or ngrams.max() > len(words):
+            raise ValueError(f"{name}.ngrams: numbers of other words")
+        return Vocabulary(words, ngrams, self._take(f"{name}.idf", "float32", (len(ngrams),)))
+
+    def take_regression(self, name: str, kind: str, shape: tuple[int, int]) -> Linear:
+        return Linear(self._take(f"{name}.coef", kind, shape), self._take(f"{name}.intercept", "float64", shape[1:]))
+
+    def end(self) -> None:
+        """Refuse what nobody asked for."""
+        if self.left:
+            raise ValueError(f"holds more than a model: {', '.join(sorted(self.left))}")
+
+    def _take(self, name: str, kind: str, shape: tuple[int | None, ...]) -> npt.NDArray[Any]:
+        file = f"{name}.npy"
+        if file not in self.left:
+            raise ValueError(f"no {file}")
+        self.left.remove(file)
+        with self.archive.open(file) as member:
+            array: npt.NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
+        fits = array.ndim == len(shape) and all(n in (None, found) for n, found in zip(shape, array.shape, strict=True))
+        if array.dtype != kind or not fits:
+            raise ValueError(f"{file}: {array.dtype} of shape {array.shape}")
+        return array
 
 
 def _read_bytes(path: Path) -> bytes:

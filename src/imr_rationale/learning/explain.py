@@ -14,9 +14,9 @@ from imr_rationale.labels import REASONS, check_reasons
 from imr_rationale.language.lexicon import find_kinds, replace_kinds
 from imr_rationale.language.pipeline import soften_text
 from imr_rationale.language.words import split_plain, split_words
-from imr_rationale.learning.estimators import FINDING
 from imr_rationale.learning.features import SentenceRow, make_features
 from imr_rationale.learning.model import ROW_TEXTS, RationaleModel, make_row_words, read_decisions
+from imr_rationale.learning.second_stage import FINDING
 from imr_rationale.letters.folding import fold_case
 from imr_rationale.records import ItemText
 
@@ -84,15 +84,17 @@ def explain_reason(model: RationaleModel, item: ItemText, reason: str) -> tuple[
     (features,) = make_features([item])
     scores = model.score([features])
     decisions = read_decisions([features], scores.outcomes["verdict"]) * len(features.rows)
-    estimator = model.estimators["sentence_reasons"]
+    regression = model.regressions["sentence_reasons"]
     label = REASONS.index(name)
-    intercept = float(estimator.intercept_[label])
+    intercept = float(regression.intercept[label])
+    terms = [(block, term) for block in ROW_TEXTS for term in model.vocabularies[block].list_terms()]
     text = soften_text(item.rationale)
     explained = []
     for i, row in enumerate(features.rows):
         words: dict[tuple[int, int], float] = defaultdict(float)
         context: dict[str, float] = {}
-        for (block, term), share in _split(model, row, decisions[i], estimator.coef_[label]):
+        for column, share in _split(model, row, decisions[i], regression.coef[:, label]):
+            block, term = terms[column]
             places = list(_find_places(text, row, block, term))
             for span in places:
                 words[span] += share / len(places)
@@ -113,14 +115,11 @@ def explain_reason(model: RationaleModel, item: ItemText, reason: str) -> tuple[
     return tuple(explained)
 
 
-def _split(
-    model: RationaleModel, row: SentenceRow, decision: str, coef: np.ndarray
-) -> Iterator[tuple[tuple[str, str], float]]:
-    """Yield ((block, term), share) of every term of the sentence, in the order of the coefficients."""
-    terms = [(block, term) for block in ROW_TEXTS for term in model.estimators[block].vocabulary_]
+def _split(model: RationaleModel, row: SentenceRow, decision: str, coef: np.ndarray) -> Iterator[tuple[int, float]]:
+    """Yield (column, share) of every term of the sentence, in the order of the coefficients."""
     found = model.rows_table.transform(make_row_words([row], [decision]))
     for column, value in zip(found.indices, found.data, strict=True):
-        yield terms[column], float(value * coef[column])
+        yield int(column), float(value * coef[column])
 
 
 def _find_places(text: str, row: SentenceRow, block: str, term: str) -> Iterator[tuple[int, int]]:

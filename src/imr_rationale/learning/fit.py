@@ -2,41 +2,38 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 from sklearn.base import clone
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from imr_rationale.labels import POLARITY, REASONS, Outcome
-from imr_rationale.learning.estimators import (
-    ROLE_CODES,
-    Floats,
-    StackedLogisticRegression,
-    make_calibration_features,
-    make_log_odds,
-    make_rank_features,
-    make_role_context,
-    make_vectorizer,
-    round_coefficients,
-)
+from imr_rationale.learning.estimators import StackedLogisticRegression, make_linear, round_coefficients
 from imr_rationale.learning.features import ItemFeatures
+from imr_rationale.learning.linear import Floats, Linear
 from imr_rationale.learning.model import (
     CONTEXT,
     ROW_TEXTS,
+    TASK_NGRAMS,
     TASK_WORDS,
     Config,
     RationaleModel,
     Scores,
     make_row_words,
 )
-from imr_rationale.learning.ngrams import NgramTable, list_ngrams
+from imr_rationale.learning.ngrams import NgramTable, Vocabulary, list_ngrams
+from imr_rationale.learning.second_stage import (
+    ROLE_CODES,
+    make_calibration_features,
+    make_log_odds,
+    make_rank_features,
+    make_role_context,
+)
 
 __all__ = [
     "INNER_FOLDS",
@@ -118,30 +115,29 @@ def fit_model(
     sentences = [sentence for _, _, sentence in known]
     decisions = [_teach_decision(i, targets[i].outcome) for i in items]
     words = dict(zip(ROW_TEXTS, make_row_words(rows, decisions), strict=True))
-    estimators: dict[str, Any] = {
-        name: _fit_vectorizer(words[name], groups[items], ngrams, config) for name, ngrams in ROW_TEXTS.items()
+    vocabularies = {
+        name: _fit_vocabulary(words[name], groups[items], max_n, config) for name, max_n in ROW_TEXTS.items()
     }
-    X_reasons = NgramTable([estimators[name] for name in ROW_TEXTS]).transform([*words.values()])
-    X = X_reasons[:, : sum(len(estimators[name].vocabulary_) for name in ROW_TEXTS if name not in CONTEXT)]
+    X_reasons = NgramTable([*vocabularies.values()]).transform([*words.values()])
+    X = X_reasons[:, : sum(len(vocabularies[name]) for name in ROW_TEXTS if name not in CONTEXT)]
     heavy = weights[items]
     roles = np.array([sentence.role for sentence in sentences])
     apart = groups if writers is None or len(np.unique(writers)) < INNER_FOLDS else writers
-    estimators |= _fit_roles(X, roles, items, apart[items], heavy, config)
+    regressions = _fit_roles(X, roles, items, apart[items], heavy, config)
     verdicts = np.array([[sentence.verdict] for sentence in sentences])
-    estimators["sentence_verdicts"] = StackedLogisticRegression(config.c_verdict).fit(X, verdicts, heavy)
+    regressions["sentence_verdicts"] = make_linear(StackedLogisticRegression(config.c_verdict).fit(X, verdicts, heavy))
     reasons = np.array([[reason in sentence.reasons for reason in REASONS] for sentence in sentences])
     grounds = reasons.any(axis=1) | np.array([sentence.role == "F" for sentence in sentences])
-    estimators["sentence_reasons"] = StackedLogisticRegression(config.c_reasons).fit(
-        X_reasons[grounds], reasons[grounds], heavy[grounds]
-    )
+    fitted = StackedLogisticRegression(config.c_reasons).fit(X_reasons[grounds], reasons[grounds], heavy[grounds])
+    regressions["sentence_reasons"] = make_linear(fitted)
     overturned = np.array([[target.outcome == "Overturned"] for target in targets])
     for task, attribute in TASK_WORDS.items():
         texts = [getattr(item, attribute) for item in features]
-        vectorizer = _fit_vectorizer(texts, groups, (1, 2), config)
-        estimators[f"{task}_words"] = vectorizer
-        fitted = StackedLogisticRegression(getattr(config, f"c_outcome_{task}"))
-        estimators[task] = fitted.fit(NgramTable([vectorizer]).transform([texts]), overturned, weights)
-    return RationaleModel(config, estimators, (0.25,) * len(REASONS))
+        vocabularies[attribute] = _fit_vocabulary(texts, groups, TASK_NGRAMS, config)
+        X_task = NgramTable([vocabularies[attribute]]).transform([texts])
+        fitted = StackedLogisticRegression(getattr(config, f"c_outcome_{task}")).fit(X_task, overturned, weights)
+        regressions[task] = make_linear(fitted)
+    return RationaleModel(config, vocabularies, regressions, (0.25,) * len(REASONS))
 
 
 def _fit_roles(
@@ -151,7 +147,7 @@ def _fit_roles(
     groups: npt.NDArray[np.int64],
     weights: Floats,
     config: Config,
-) -> dict[str, Any]:
+) -> dict[str, Linear]:
     """Fit the roles of sentences alone, then, on their out-of-fold probabilities, in context."""
     y = np.array([ROLE_CODES.index(role) for role in roles])
     # a tenth of the time of "lbfgs", and nearer to the optimum
@@ -166,22 +162,19 @@ def _fit_roles(
     )
     alone.fit(X, y, sample_weight=weights)
     alone.coef_ = round_coefficients(alone.coef_)
+    in_context.fit(make_role_context(proba, items), y, logisticregression__sample_weight=weights)
     return {
-        "sentence_roles": alone,
-        "roles_in_context": in_context.fit(
-            make_role_context(proba, items), y, logisticregression__sample_weight=weights
-        ),
+        "sentence_roles": make_linear(alone, n_classes=len(ROLE_CODES)),
+        "roles_in_context": make_linear(in_context, n_classes=len(ROLE_CODES)),
     }
 
 
-def _fit_vectorizer(
-    words: Sequence[Sequence[str]], groups: npt.NDArray[np.int64], ngram_range: tuple[int, int], config: Config
-) -> TfidfVectorizer:
-    """Fit on the n-grams that stand in at least `min_letters` groups of letters."""
-    terms, idf = list_ngrams(words, groups, ngram_range[1], config.min_letters)
-    vectorizer = make_vectorizer(terms or [NO_TERM], ngram_range)
-    vectorizer.idf_ = idf if terms else np.ones(1, dtype=np.float32)
-    return vectorizer
+def _fit_vocabulary(
+    words: Sequence[Sequence[str]], groups: npt.NDArray[np.int64], max_n: int, config: Config
+) -> Vocabulary:
+    """Take the n-grams that stand in at least `min_letters` groups of letters."""
+    terms, idf = list_ngrams(words, groups, max_n, config.min_letters)
+    return Vocabulary.from_terms(terms or [NO_TERM], idf if terms else np.ones(1, dtype=np.float32), max_n)
 
 
 def _teach_decision(i: int, outcome: Outcome) -> str:
@@ -190,7 +183,7 @@ def _teach_decision(i: int, outcome: Outcome) -> str:
     return "granted" if outcome == "Overturned" else "refused"
 
 
-def fit_reasons_calibration(scores: Floats, y_true: npt.NDArray[np.bool_], weights: Floats, config: Config) -> Any:
+def fit_reasons_calibration(scores: Floats, y_true: npt.NDArray[np.bool_], weights: Floats, config: Config) -> Linear:
     """Fit the way from an item's best sentence scores to probabilities; call it with out-of-fold scores only.
 
     Parameters
@@ -201,10 +194,11 @@ def fit_reasons_calibration(scores: Floats, y_true: npt.NDArray[np.bool_], weigh
     kept = scores.ravel() > LOWEST_SCORE
     X = make_calibration_features(scores)[kept]
     heavy = np.repeat(weights, scores.shape[1])[kept]
-    return LogisticRegression(C=config.c_calibration, max_iter=1000).fit(X, y_true.ravel()[kept], sample_weight=heavy)
+    calibration = LogisticRegression(C=config.c_calibration, max_iter=1000)
+    return make_linear(calibration.fit(X, y_true.ravel()[kept], sample_weight=heavy))
 
 
-def fit_outcome_calibration(scores: Floats, overturned: npt.NDArray[np.bool_], weights: Floats) -> Any:
+def fit_outcome_calibration(scores: Floats, overturned: npt.NDArray[np.bool_], weights: Floats) -> Linear:
     """Fit the way from a task's score to the probability of Overturned; call it with out-of-fold scores only.
 
     Parameters
@@ -213,7 +207,8 @@ def fit_outcome_calibration(scores: Floats, overturned: npt.NDArray[np.bool_], w
     weights : ndarray of shape (n_items,)
         They bring the items to the base rate that the probabilities are to hold at: `weigh_to_rate`.
     """
-    return LogisticRegression(max_iter=1000).fit(make_log_odds(scores)[:, None], overturned, sample_weight=weights)
+    calibration = LogisticRegression(max_iter=1000)
+    return make_linear(calibration.fit(make_log_odds(scores)[:, None], overturned, sample_weight=weights))
 
 
 def weigh_to_rate(overturned: npt.NDArray[np.bool_], rate: float) -> Floats:
@@ -230,7 +225,7 @@ def fit_primary(
     primaries: Sequence[Sequence[str]],
     weights: Sequence[float],
     config: Config,
-) -> Any:
+) -> Linear:
     """Fit the choice of the primary reason on out-of-fold scores.
 
     Parameters
@@ -251,7 +246,8 @@ def fit_primary(
                 y.append(kept == REASONS.index(name))
                 heavy.append(np.full(len(kept), weight))
     ranker = make_pipeline(StandardScaler(), LogisticRegression(C=config.c_primary, max_iter=1000))
-    return ranker.fit(np.vstack(X), np.concatenate(y), logisticregression__sample_weight=np.concatenate(heavy))
+    ranker.fit(np.vstack(X), np.concatenate(y), logisticregression__sample_weight=np.concatenate(heavy))
+    return make_linear(ranker)
 
 
 def choose_thresholds(y_true: npt.NDArray[np.bool_], proba: Floats) -> tuple[float, ...]:

@@ -19,8 +19,9 @@ from sklearn.metrics import roc_auc_score
 
 from imr_rationale.language.words import stem
 from imr_rationale.learning.bootstrap import Figure, bootstrap_figures
-from imr_rationale.learning.estimators import Floats, make_vectorizer
+from imr_rationale.learning.estimators import make_vectorizer
 from imr_rationale.learning.features import ItemFeatures
+from imr_rationale.learning.linear import Floats
 
 __all__ = ["Sentinel", "fit_sentinel", "measure_leak"]
 

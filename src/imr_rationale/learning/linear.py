@@ -1,4 +1,4 @@
-"""Fitted scikit-learn estimators as the one product that prediction needs of them."""
+"""Logistic regressions as the one product that prediction needs of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from sklearn.pipeline import Pipeline
 
-from imr_rationale.learning.estimators import Floats
+__all__ = ["Floats", "Linear", "join_linear"]
 
-__all__ = ["Linear", "join_linear", "make_linear"]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +29,6 @@ class Linear:
     def __call__(self, X: sp.csr_matrix | Floats) -> Floats:
         """Give log-odds of shape (n_rows, n_columns)."""
         return np.asarray(X @ self.coef + self.intercept, dtype=np.float64)
-
-
-def make_linear(estimator: Any) -> Linear:
-    """Give what a logistic regression, or a standard scaler and one behind it, multiplies by.
-
-    Two classes have one column, more have one each: what `softmax` is taken of.
-    """
-    if not isinstance(estimator, Pipeline):
-        return Linear(np.ascontiguousarray(estimator.coef_.T), np.asarray(estimator.intercept_, dtype=np.float64))
-    scaler, regression = (step for _, step in estimator.steps)
-    coef = regression.coef_ / scaler.scale_
-    return Linear(np.ascontiguousarray(coef.T), regression.intercept_ - coef @ scaler.mean_)
 
 
 def join_linear(parts: Sequence[tuple[Linear, int]], n_features: int) -> Linear:

@@ -12,18 +12,17 @@ from scipy.special import expit, logit, softmax
 
 from imr_rationale.labels import OUTCOME_TASKS, OUTCOMES, REASONS
 from imr_rationale.language.words import prefix
-from imr_rationale.learning.estimators import (
+from imr_rationale.learning.features import ItemFeatures, SentenceRow, make_features
+from imr_rationale.learning.linear import Floats, Linear, join_linear
+from imr_rationale.learning.ngrams import NgramTable, Vocabulary
+from imr_rationale.learning.second_stage import (
     FINDING,
     ROLE_CODES,
-    Floats,
     calibrate_reasons,
     make_log_odds,
     make_rank_features,
     make_role_context,
 )
-from imr_rationale.learning.features import ItemFeatures, SentenceRow, make_features
-from imr_rationale.learning.linear import Linear, join_linear, make_linear
-from imr_rationale.learning.ngrams import NgramTable
 from imr_rationale.records import (
     Evidence,
     ItemText,
@@ -37,6 +36,7 @@ from imr_rationale.records import (
 __all__ = [
     "CONTEXT",
     "ROW_TEXTS",
+    "TASK_NGRAMS",
     "TASK_WORDS",
     "Config",
     "RationaleModel",
@@ -46,24 +46,17 @@ __all__ = [
     "stack_item_scores",
 ]
 
-#: text of a sentence row -> its n-grams
-ROW_TEXTS: Mapping[str, tuple[int, int]] = MappingProxyType(
-    {
-        "words": (1, 2),
-        "kinds": (1, 3),
-        "statuses": (1, 1),
-        "marks": (1, 1),
-        "decided_marks": (1, 1),
-        "neighbours": (1, 1),
-        "requests": (1, 1),
-    }
+#: text of a sentence row -> the longest of its n-grams
+ROW_TEXTS: Mapping[str, int] = MappingProxyType(
+    {"words": 2, "kinds": 3, "statuses": 1, "marks": 1, "decided_marks": 1, "neighbours": 1, "requests": 1}
 )
 #: those that only the reasons are read from: the marks of the sentences before and after, and what was asked for
 CONTEXT = ("neighbours", "requests")
-#: what each outcome task reads of an item
+#: what each outcome task reads of an item, and the longest of its n-grams
 TASK_WORDS: Mapping[str, str] = MappingProxyType(
     {"verdict": "verdict_words", "reasoning": "reasoning_words", "forecast": "forecast_words"}
 )
+TASK_NGRAMS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,18 +137,20 @@ class Scores:
 
 @dataclass(frozen=True)
 class RationaleModel:
-    """Fitted estimators and thresholds; `predict` is pure and may be called from several threads.
+    """What was fitted, in plain arrays, and thresholds; `predict` is pure and may be called from several threads.
 
     Attributes
     ----------
-    estimators : mapping of str to estimator
-        What the model file holds.
+    vocabularies : mapping of str to Vocabulary
+        Of each of `ROW_TEXTS`, and of each outcome task's words.
+    regressions : mapping of str to Linear
     thresholds : tuple of float
         One for each of `REASONS`.
     """
 
     config: Config
-    estimators: Mapping[str, Any]
+    vocabularies: Mapping[str, Vocabulary]
+    regressions: Mapping[str, Linear]
     thresholds: tuple[float, ...]
     manifest: Mapping[str, Any] = field(default_factory=dict)
 
@@ -175,9 +170,8 @@ class RationaleModel:
         decisions = read_decisions(features, outcomes["verdict"])
         log_odds = self._rows(make_row_words(rows, [decisions[i] for i in item_of_sentence]))
         alone, verdicts, reasons = np.split(log_odds, [-1 - len(REASONS), -len(REASONS)], axis=1)
-        classes = self.estimators["sentence_roles"].classes_
-        context = self._roles_in_context(make_role_context(_spread_roles(alone, classes), item_of_sentence))
-        roles = _spread_roles(context, self.estimators["roles_in_context"].classes_)
+        context = make_role_context(softmax(alone, axis=1), item_of_sentence)
+        roles = softmax(self.regressions["roles_in_context"](context), axis=1)
         gate = roles[:, [FINDING]] ** self.config.gate
         return Scores(item_of_sentence, roles, expit(verdicts[:, 0]), expit(reasons) * gate, outcomes)
 
@@ -189,30 +183,20 @@ class RationaleModel:
     @cached_property
     def rows_table(self) -> NgramTable:
         """What the words of a sentence row become, in the order of `ROW_TEXTS`."""
-        return NgramTable([self.estimators[name] for name in ROW_TEXTS])
+        return NgramTable([self.vocabularies[name] for name in ROW_TEXTS])
 
     @cached_property
     def _rows(self) -> "_LinearTable":
         """Roles, verdict and reasons of sentences: the first two do not read the context, which stands last."""
-        parts = [
-            make_linear(self.estimators[name]) for name in ("sentence_roles", "sentence_verdicts", "sentence_reasons")
-        ]
+        parts = [self.regressions[name] for name in ("sentence_roles", "sentence_verdicts", "sentence_reasons")]
         return _LinearTable(self.rows_table, join_linear([(part, 0) for part in parts], self.rows_table.n_features))
 
     @cached_property
     def _tasks(self) -> "_LinearTable":
-        table = NgramTable([self.estimators[f"{task}_words"] for task in TASK_WORDS])
-        parts = [make_linear(self.estimators[task]) for task in TASK_WORDS]
+        table = NgramTable([self.vocabularies[name] for name in TASK_WORDS.values()])
+        parts = [self.regressions[task] for task in TASK_WORDS]
         offsets = np.cumsum([0, *(len(part.coef) for part in parts[:-1])])
         return _LinearTable(table, join_linear([*zip(parts, offsets.tolist(), strict=True)], table.n_features))
-
-    @cached_property
-    def _roles_in_context(self) -> Linear:
-        return make_linear(self.estimators["roles_in_context"])
-
-    @cached_property
-    def _primary(self) -> Linear:
-        return make_linear(self.estimators["primary"])
 
     def calibrate_outcome(self, task: str, scores: Floats, base_rate: float | None = None) -> Floats:
         """Give the probability of Overturned where a share `base_rate` is Overturned, `config.base_rate` by default.
@@ -222,10 +206,10 @@ class RationaleModel:
         The move to another rate: Saerens, Latinne and Decaestecker, "Adjusting the outputs of a classifier to new a
         priori probabilities" (2002).
         """
-        calibration = self.estimators.get(f"{task}_calibration")
+        calibration = self.regressions.get(f"{task}_calibration")
         if calibration is None:
             return scores
-        log_odds = calibration.coef_[0, 0] * make_log_odds(scores) + calibration.intercept_[0]
+        log_odds = calibration.coef[0, 0] * make_log_odds(scores) + calibration.intercept[0]
         return np.asarray(expit(log_odds + logit(base_rate or self.config.base_rate) - logit(self.config.base_rate)))
 
     def decode(
@@ -270,8 +254,8 @@ class RationaleModel:
             Each item's best sentence score.
         """
         return (
-            calibrate_reasons(self.estimators["reasons_calibration"], scores)
-            if "reasons_calibration" in self.estimators
+            calibrate_reasons(self.regressions["reasons_calibration"], scores)
+            if "reasons_calibration" in self.regressions
             else scores
         )
 
@@ -305,12 +289,12 @@ class RationaleModel:
         self, reasons: Sequence[ReasonPrediction], scores: Scores, part: slice, i: int, proba: Floats
     ) -> str:
         """Take the reason that ranks first; before ranks are learned, the most probable one."""
-        if len(reasons) == 1 or "primary" not in self.estimators:
+        if len(reasons) == 1 or "primary" not in self.regressions:
             return reasons[0].label
         index = [REASONS.index(reason.label) for reason in reasons]
         overturned = float(scores.outcomes["verdict"][i])
         X = make_rank_features(scores.reasons[part], scores.roles[part], scores.verdicts[part], proba, overturned)
-        return reasons[int(self._primary(X[index]).argmax())].label
+        return reasons[int(self.regressions["primary"](X[index]).argmax())].label
 
     def _decode_reasons(self, item: ItemFeatures, scores: Floats, proba: Floats) -> tuple[ReasonPrediction, ...]:
         if not len(scores):
@@ -365,14 +349,6 @@ class _LinearTable:
 
     def __call__(self, words: Sequence[Sequence[Sequence[str]]]) -> Floats:
         return self.linear(self.table.transform(words))
-
-
-def _spread_roles(log_odds: Floats, classes: npt.NDArray[np.int64]) -> Floats:
-    """Give one probability a role, 0 for a role that the training set does not hold."""
-    proba = np.zeros((len(log_odds), len(ROLE_CODES)))
-    # two classes have one column: the second one's
-    proba[:, classes] = softmax(log_odds if len(classes) != 2 else np.pad(log_odds, ((0, 0), (1, 0))), axis=1)
-    return proba
 
 
 def make_row_words(rows: Sequence[SentenceRow], decisions: Sequence[str]) -> list[list[tuple[str, ...]]]:

@@ -5,8 +5,8 @@ numbers, and whole batches go through NumPy: the same matrix, many times faster,
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain, repeat
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +20,46 @@ Ints = npt.NDArray[np.int64]
 MAX_N = 3
 
 
-class Vocabulary(Protocol):
-    """What a table takes from a fitted `TfidfVectorizer`."""
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """N-grams and how much each counts.
 
-    vocabulary_: dict[str, int]
-    idf_: npt.NDArray[np.float32]
-    ngram_range: tuple[int, int]
+    Attributes
+    ----------
+    words : tuple of str
+        The distinct words.
+    ngrams : ndarray of shape (n_terms, max_n)
+        Of each n-gram the numbers of its words in `words`, from 1 on, then zeros.
+    idf : ndarray of shape (n_terms,)
+        Inverse document frequencies.
+    """
+
+    words: tuple[str, ...]
+    ngrams: npt.NDArray[np.int32]
+    idf: npt.NDArray[np.float32]
+
+    @classmethod
+    def from_terms(cls, terms: Sequence[str], idf: npt.NDArray[np.float32], max_n: int) -> "Vocabulary":
+        """Take n-grams whose words are separated by a space.
+
+        Examples
+        --------
+        >>> Vocabulary.from_terms(["no", "no evidence"], np.ones(2, dtype=np.float32), 2).list_terms()
+        ['no', 'no evidence']
+        """
+        codes, words = pd.factorize(np.array(" ".join(terms).split(" "), dtype=object))
+        lengths = np.array([term.count(" ") + 1 for term in terms])
+        ngrams = np.zeros((len(terms), max_n), dtype=np.int32)
+        ngrams[np.arange(max_n) < lengths[:, None]] = codes + 1
+        return cls(tuple(words), ngrams, idf)
+
+    def __len__(self) -> int:
+        """Give the number of n-grams."""
+        return len(self.ngrams)
+
+    def list_terms(self) -> list[str]:
+        """Give the n-grams as text."""
+        return [" ".join([self.words[word - 1] for word in ngram if word]) for ngram in self.ngrams.tolist()]
 
 
 def list_ngrams(
@@ -79,30 +113,31 @@ def _count_distinct(keys: Ints, others: Ints) -> Ints:
 
 
 class NgramTable:
-    """The n-grams of several vectorizers, each of which reads one text of a row.
+    """The n-grams of several vocabularies, each of which reads one text of a row.
 
-    Parameters
-    ----------
-    vectorizers : sequence of TfidfVectorizer
-        Fitted, with sublinear_tf and L2 norm, as `make_vectorizer` makes them.
+    N-grams weigh as `TfidfVectorizer` weighs them with sublinear_tf and L2 norm.
     """
 
-    def __init__(self, vectorizers: Sequence[Vocabulary]) -> None:
-        if any(vectorizer.ngram_range[1] > MAX_N for vectorizer in vectorizers):
+    def __init__(self, vocabularies: Sequence[Vocabulary]) -> None:
+        if any(vocabulary.ngrams.shape[1] > MAX_N for vocabulary in vocabularies):
             raise ValueError(f"n-grams of more than {MAX_N} words")
-        terms = [term for vectorizer in vectorizers for term in _list_terms(vectorizer)]
-        codes, words = pd.factorize(np.array(" ".join(terms).split(" "), dtype=object))
-        self._idf = np.concatenate([vectorizer.idf_ for vectorizer in vectorizers])
-        self.n_features = len(terms)
-        self._n_blocks = len(vectorizers)
-        self._n_words = len(words) + 1
         # 0 is every word that no n-gram holds
-        self._words = dict(zip(words, range(1, self._n_words), strict=True))
-        lengths = np.array([term.count(" ") + 1 for term in terms])
-        ids = np.zeros((len(terms), MAX_N), dtype=np.int64)
-        ids[np.arange(MAX_N) < lengths[:, None]] = codes + 1
-        blocks = np.repeat(np.arange(self._n_blocks), [len(vectorizer.idf_) for vectorizer in vectorizers])
-        self._index_ngrams(blocks, ids, lengths)
+        self._words: dict[str, int] = {}
+        for word in chain.from_iterable(vocabulary.words for vocabulary in vocabularies):
+            self._words.setdefault(word, len(self._words) + 1)
+        self._idf = np.concatenate([vocabulary.idf for vocabulary in vocabularies])
+        self.n_features = len(self._idf)
+        self._n_blocks = len(vocabularies)
+        self._n_words = len(self._words) + 1
+        ids = np.zeros((self.n_features, MAX_N), dtype=np.int64)
+        start = 0
+        for vocabulary in vocabularies:
+            own = np.array([0, *map(self._words.__getitem__, vocabulary.words)])
+            end = start + len(vocabulary)
+            ids[start:end, : vocabulary.ngrams.shape[1]] = own[vocabulary.ngrams]
+            start = end
+        blocks = np.repeat(np.arange(self._n_blocks), [len(vocabulary) for vocabulary in vocabularies])
+        self._index_ngrams(blocks, ids, (ids > 0).sum(axis=1))
 
     def _index_ngrams(self, blocks: Ints, ids: Ints, lengths: Ints) -> None:
         """Index each n-gram by its beginning, which is a number again, and its last word."""
@@ -124,12 +159,12 @@ class NgramTable:
         Parameters
         ----------
         texts : sequence of (sequence of sequence of str)
-            For each vectorizer the words of each row.
+            For each vocabulary the words of each row.
 
         Returns
         -------
         csr_matrix of shape (n_rows, n_features)
-            The vectorizers' matrices side by side.
+            The vocabularies' matrices side by side.
         """
         n_rows = len(texts[0])
         # the words of one text of one row stand together, and no n-gram reaches into the next
@@ -160,14 +195,6 @@ class NgramTable:
         at, pairs = at[inside], pairs[inside]
         triples = self._triples.get_indexer(pairs * self._n_words + ids[at + 2])
         yield places[at[triples >= 0]], self._triple_columns[triples[triples >= 0]]
-
-
-def _list_terms(vectorizer: Vocabulary) -> list[str]:
-    """Give the terms in the order of their columns, which is the order of the vocabulary."""
-    columns = np.fromiter(vectorizer.vocabulary_.values(), dtype=np.int64)
-    if not np.array_equal(columns, np.arange(len(columns))):
-        raise ValueError("the vocabulary is not in the order of its columns")
-    return list(vectorizer.vocabulary_)
 
 
 def _keep(places: Ints, columns: Ints) -> tuple[Ints, Ints]:

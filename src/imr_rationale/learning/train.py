@@ -291,14 +291,14 @@ def _finish_model(model: RationaleModel, batches: Sequence[_Batch], data: Traini
     for task in OUTCOME_TASKS:
         scores = np.concatenate([batch.scores.outcomes[task] for batch in batches])
         added[f"{task}_calibration"] = fit_outcome_calibration(scores, overturned, heavy * balance)
-    model = replace(model, estimators={**model.estimators, **added})
+    model = replace(model, regressions={**model.regressions, **added})
     probas = [model.calibrate_reasons(scores) for scores in stacked]
     primaries = [[data.primaries[i] for i in batch.index] for batch in batches]
     primary = fit_primary([batch.scores for batch in batches], probas, primaries, weights, config)
     return replace(
         model,
         thresholds=choose_thresholds(y_true, np.vstack(probas)),
-        estimators={**model.estimators, "primary": primary},
+        regressions={**model.regressions, "primary": primary},
     )
 
 

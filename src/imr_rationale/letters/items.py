@@ -20,7 +20,7 @@ from imr_rationale.letters.modified import read_modified
 from imr_rationale.letters.request import read_request
 from imr_rationale.records import Item
 
-__all__ = ["FIELDS", "find_span", "make_item", "parse_section", "warn_missing"]
+__all__ = ["FIELDS", "find_span", "make_item", "parse_section", "read_details", "warn_missing"]
 
 Lines = Sequence[Line]
 FIELDS = ("claims_administrator_guideline", "reviewer_guideline", "rationale")
@@ -80,7 +80,7 @@ def make_item(
     rationale_span: tuple[int, int] | None,
     span: tuple[int, int],
 ) -> Item:
-    """Make an item of its heading and fields, and of what is inside them."""
+    """Make an item of its heading and fields."""
     modified = read_modified(heading.treatment) if heading.treatment else None
     treatment = modified.disputed if modified and modified.disputed else heading.treatment
     claims_administrator, reviewer, rationale = (values.get(name) for name in FIELDS)
@@ -97,9 +97,16 @@ def make_item(
         rationale_end_char=rationale_span[1] if rationale_span else None,
         heading=heading.treatment,
         modified=modified,
-        request=read_request(treatment),
-        claims_administrator_basis=read_basis(claims_administrator),
-        reviewer_basis=read_basis(reviewer),
+    )
+
+
+def read_details(item: Item) -> Item:
+    """Read what is inside an item's fields: what the treatment asks for, and which guidelines are named."""
+    return replace(
+        item,
+        request=read_request(item.treatment),
+        claims_administrator_basis=read_basis(item.claims_administrator_guideline),
+        reviewer_basis=read_basis(item.reviewer_guideline),
     )
 
 

@@ -23,7 +23,7 @@ from imr_rationale.letters.header import (
 )
 from imr_rationale.letters.headings import LAYOUTS, UNKNOWN, Layout, make_section_pattern
 from imr_rationale.letters.issues import parse_issues
-from imr_rationale.letters.items import parse_section
+from imr_rationale.letters.items import parse_section, read_details
 from imr_rationale.letters.limits import MAX_FIELD, MAX_ITEMS
 from imr_rationale.letters.lines import (
     HEADING_LINES,
@@ -36,7 +36,6 @@ from imr_rationale.letters.lines import (
     may_wrap,
 )
 from imr_rationale.letters.pages import drop_page_lines
-from imr_rationale.letters.request import read_request
 from imr_rationale.letters.sandbox import read_document
 from imr_rationale.letters.sources import Document
 from imr_rationale.records import Dates, Item, Letter
@@ -59,13 +58,15 @@ FINDINGS_RE = re.compile(
 )
 
 
-def parse_letter(text: str) -> Letter:
+def parse_letter(text: str, *, details: bool = True) -> Letter:
     """Read a decision letter.
 
     Parameters
     ----------
     text : str
         The letter as plain text, markdown, or the text layer of a PDF.
+    details : bool
+        Read what is inside the items too: requests and the guidelines named, half of the work.
 
     Returns
     -------
@@ -91,7 +92,7 @@ def parse_letter(text: str) -> Letter:
             "no Independent Medical Review letter: neither the heading of a section of decisions and rationales "
             "nor a disputed item was found"
         )
-    letter = _read_fields(text, sections, items, layout)
+    letter = _read_fields(text, sections, tuple(map(read_details, items)) if details else items, layout)
     _check_size(letter)
     warnings = tuple(_warn_missing(letter, layout))
     if not known:
@@ -123,7 +124,7 @@ def read_letter(path: Path) -> Letter:
     return parse_document(read_document(path))
 
 
-def parse_document(document: Document) -> Letter:
+def parse_document(document: Document, *, details: bool = True) -> Letter:
     """Read the letter of a document, or the rationale of a table's row.
 
     What was repaired while reading the document stands in the letter's warnings.
@@ -134,13 +135,13 @@ def parse_document(document: Document) -> Letter:
         The text is no Independent Medical Review letter; the message names the document's source.
     """
     try:
-        letter = parse_letter(document.text)
+        letter = parse_letter(document.text, details=details)
     except LetterParseError as error:
         if document.kind != ROW:
             raise LetterParseError(f"{document.source}: {error}") from error
         letter = None
     if letter is None or (document.kind == ROW and not _is_whole(letter)):
-        letter = _make_row_letter(document)
+        letter = _make_row_letter(document, details=details)
     return replace(letter, warnings=(*letter.warnings, *document.notes)) if document.notes else letter
 
 
@@ -264,7 +265,7 @@ def _warn_missing(letter: Letter, layout: Layout) -> Iterator[str]:
         yield "no disputed item read"
 
 
-def _make_row_letter(document: Document) -> Letter:
+def _make_row_letter(document: Document, *, details: bool) -> Letter:
     """Make a letter of one item from a rationale that stands in a table."""
     match = FINDINGS_RE.match(document.text)
     start = match.end() if match else 0
@@ -283,12 +284,12 @@ def _make_row_letter(document: Document) -> Letter:
         rationale_start_char=start,
         rationale_end_char=start + len(rationale),
         heading=document.treatment,
-        request=read_request(document.treatment),
         warnings=() if outcome or not document.outcome else (f"outcome {document.outcome!r} is not read",),
     )
+    items = (read_details(item) if details else item,)
     summary = match["summary"].strip() if match else None
     age, sex = read_age_and_sex(summary or "")
-    return Letter(document.text, document.id, Dates(), None, (), None, summary or None, age, sex, (item,), ROW)
+    return Letter(document.text, document.id, Dates(), None, (), None, summary or None, age, sex, items, ROW)
 
 
 def _read_outcome(words: str | None) -> Outcome | None:

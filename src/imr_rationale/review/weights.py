@@ -25,9 +25,9 @@ def list_weights(model: RationaleModel) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    names = [(block, str(term)) for block in ROW_TEXTS for term in model.estimators[block].get_feature_names_out()]
+    names = [(block, term) for block in ROW_TEXTS for term in model.vocabularies[block].list_terms()]
     rows = []
-    for reason, coef in zip(REASONS, model.estimators["sentence_reasons"].coef_, strict=True):
+    for reason, coef in zip(REASONS, model.regressions["sentence_reasons"].coef.T, strict=True):
         order = np.argsort(-coef, kind="stable")
         ranked = [*enumerate(order[:N_STRONGEST], 1), *((-i, j) for i, j in enumerate(order[::-1][:N_STRONGEST], 1))]
         rows += [

@@ -267,7 +267,7 @@ def _parse(step: Document | Reject) -> tuple[Document, Letter] | Reject:
     if isinstance(step, Reject):
         return step
     try:
-        return step, parse_document(step)
+        return step, parse_document(step, details=False)
     except ImrError as error:
         return Reject(step.source, step.kind, str(error))
     except MISTAKES as error:

@@ -111,7 +111,7 @@ def predict_letter(path_or_text: str | Path, *, model: RationaleModel | None = N
         The text is no Independent Medical Review letter.
     """
     if isinstance(path_or_text, str) and "\n" in path_or_text:
-        return predict_items(parse_letter(path_or_text), model=model)
+        return predict_items(parse_letter(path_or_text, details=False), model=model)
     path = Path(path_or_text)
     return predict_items(read_letter(path), source=str(path), model=model)
 

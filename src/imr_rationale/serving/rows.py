@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from imr_rationale.letters.items import read_details
 from imr_rationale.letters.layout import ROW
 from imr_rationale.records import Item, Letter
 
@@ -22,8 +23,8 @@ ELSEWHERE = frozenset({"text", "case_number", "dates", "items", "warnings"})
 
 
 def list_items(letters: Sequence[tuple[Letter, str]]) -> list[list[Row]]:
-    """Give for each letter, which stands with its source, one row for each of its disputed items."""
-    return [[item_to_dict(letter, item, source) for item in letter.items] for letter, source in letters]
+    """Give for each letter, which stands with its source, one row for each of its disputed items, details included."""
+    return [[item_to_dict(letter, read_details(item), source) for item in letter.items] for letter, source in letters]
 
 
 def item_to_dict(letter: Letter, item: Item, source: str) -> Row:

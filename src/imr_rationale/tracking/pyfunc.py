@@ -72,7 +72,7 @@ def _read_document(row: Mapping[Any, Any]) -> tuple[Letter, str] | str | None:
         **{name: cells.get(name) for name in CELLS},
     )
     try:
-        return parse_document(document), document.source
+        return parse_document(document, details=False), document.source
     except LetterParseError as error:
         return str(error)
 
