@@ -78,8 +78,11 @@ def parse(folder: Path, output: Path, cluster: Any = None, make_rows: chunks.Row
 
 def wait_for_rows(output: Path) -> None:
     partial = Path(f"{output}.partial")
-    while not (partial.exists() and partial.stat().st_size):
+    for _ in range(12_000):
+        if partial.exists() and partial.stat().st_size:
+            return
         time.sleep(0.01)
+    raise AssertionError(f"{output}: no row came")
 
 
 def read_both(output: Path) -> tuple[bytes, bytes]:
