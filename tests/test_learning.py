@@ -257,6 +257,34 @@ def test_stacked_logistic_regression_gives_what_one_vs_rest_gives() -> None:
     np.testing.assert_allclose(stacked.predict_proba(X), reference.predict_proba(X), atol=1e-3)  # three decimals
 
 
+def test_stacked_logistic_regression_is_the_same_in_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    # large enough to be mapped from a file, which a worker cannot write to
+    X = sp.random(20_000, 40, density=0.5, format="csr", dtype=np.float32, rng=np.random.default_rng(0))
+    y = X.toarray()[:, :3] > 0.5
+    alone = StackedLogisticRegression().fit(X, y)
+    monkeypatch.setattr("imr_rationale.learning.estimators.MANY_VALUES", 0)
+    together = StackedLogisticRegression().fit(X, y)
+    np.testing.assert_array_equal(alone.coef_, together.coef_)
+    np.testing.assert_array_equal(alone.intercept_, together.intercept_)
+
+
+def test_make_training_set_is_the_same_in_processes(
+    some_letters: tuple[AnnotatedLetter, ...], tiny_data: TrainingSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imr_rationale.learning.train.MANY_ITEMS", 1)
+    assert make_training_set(some_letters).features == tiny_data.features
+
+
+def test_fit_model_of_many_sentences_gives_nearly_the_same_roles(
+    tiny_data: TrainingSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned = tiny_data.features, tiny_data.targets, tiny_data.groups, np.ones(len(tiny_data)), TINY
+    few = fit_model(*learned).score(tiny_data.features).roles
+    monkeypatch.setattr("imr_rationale.learning.fit.MANY_SENTENCES", 0)
+    many = fit_model(*learned).score(tiny_data.features).roles
+    assert (few.argmax(axis=1) == many.argmax(axis=1)).mean() > 0.99
+
+
 def test_stacked_logistic_regression_takes_labels_without_examples() -> None:
     X = sp.csr_matrix(np.eye(4))
     y = np.array([[False, True]] * 4)

@@ -1,11 +1,13 @@
 """What a model learns with: scikit-learn's estimators, one of our own, and the way from them to plain arrays."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
+from joblib import Parallel, cpu_count, delayed
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -14,7 +16,15 @@ from sklearn.pipeline import Pipeline
 
 from imr_rationale.learning.linear import Floats, Linear
 
-__all__ = ["StackedLogisticRegression", "make_linear", "make_vectorizer", "round_coefficients"]
+__all__ = ["StackedLogisticRegression", "make_linear", "make_vectorizer", "round_coefficients", "run_together"]
+
+#: parts that are worked on at the same time, at most: each fit copies what it learns from
+AT_A_TIME = 4
+#: values in a matrix from which on processes pay for themselves
+MANY_VALUES = 1 << 21
+
+T = TypeVar("T")
+Result = TypeVar("Result")
 
 
 def make_vectorizer(terms: Sequence[str], ngram_range: tuple[int, int]) -> TfidfVectorizer:
@@ -52,15 +62,18 @@ class StackedLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore
     def fit(
         self, X: sp.csr_matrix, y: npt.NDArray[np.bool_], sample_weight: Floats | None = None
     ) -> "StackedLogisticRegression":
-        """Fit one label after the other; `y` has shape (n_samples, n_labels)."""
-        rows = [self._fit_label(X, y[:, j], sample_weight) for j in range(y.shape[1])]
+        """Fit the labels, some at a time; `y` has shape (n_samples, n_labels)."""
+        fit = partial(self._fit_label, X, sample_weight)
+        # not in threads: they would share liblinear's random numbers, and no two runs would be the same
+        many = y.shape[1] > 1 and X.nnz > MANY_VALUES
+        rows = run_together(fit, y.T, prefer="processes") if many else [*map(fit, y.T)]
         self.coef_ = round_coefficients(np.vstack([coef for coef, _ in rows]))
         self.intercept_ = np.array([intercept for _, intercept in rows])
         self.n_features_in_ = X.shape[1]
         return self
 
     def _fit_label(
-        self, X: sp.csr_matrix, y: npt.NDArray[np.bool_], sample_weight: Floats | None
+        self, X: sp.csr_matrix, sample_weight: Floats | None, y: npt.NDArray[np.bool_]
     ) -> tuple[Floats, float]:
         if y.all() or not y.any():
             return np.zeros(X.shape[1]), 30.0 if y.all() else -30.0
@@ -72,6 +85,18 @@ class StackedLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore
     def predict_proba(self, X: sp.csr_matrix) -> Floats:
         """Give probabilities of shape (n_samples, n_labels)."""
         return np.asarray(expit(X @ self.coef_.T + self.intercept_), dtype=np.float64)
+
+
+def run_together(run: Callable[[T], Result], parts: Iterable[T], *, prefer: str) -> list[Result]:
+    """Run the same on several parts at a time and give the results in order.
+
+    Parameters
+    ----------
+    prefer : {"threads", "processes"}
+        Threads need what is run to leave Python's lock alone; processes map the arrays of what is run from one file.
+    """
+    workers = Parallel(n_jobs=min(AT_A_TIME, cpu_count()), prefer=prefer)
+    return list(workers(delayed(run)(part) for part in parts))
 
 
 def round_coefficients(coef: Floats) -> npt.NDArray[np.float32]:

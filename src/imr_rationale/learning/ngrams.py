@@ -4,9 +4,10 @@ A vectorizer joins words to n-grams and looks each up as text. Here every word i
 numbers, and whole batches go through NumPy: the same matrix, many times faster, on one text as on thousands.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -81,28 +82,30 @@ def list_ngrams(
     idf : ndarray of shape (n_terms,)
         Inverse document frequencies, as scikit-learn smooths them.
     """
-    words = np.array([*chain.from_iterable(texts)], dtype=object)
-    places = np.repeat(np.arange(len(texts)), [len(text) for text in texts])
+    lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+    places = np.repeat(np.arange(len(texts), dtype=np.int32), lengths)
     _, group_of_text = np.unique(groups, return_inverse=True)
-    codes, distinct = pd.factorize(words)
+    numbers: defaultdict[str, int] = defaultdict(count().__next__)
+    codes = np.fromiter(map(numbers.__getitem__, chain.from_iterable(texts)), dtype=np.int64, count=len(places))
+    words = list(numbers)
     terms: list[str] = []
     counts: list[Ints] = []
     ngrams = codes[:0]
     for n in range(1, max_n + 1):
         # an n-gram's number and its next word make the number of the n-gram one word longer
-        ngrams = codes if n == 1 else pd.factorize(ngrams[:-1] * len(distinct) + codes[n - 1 :])[0]
+        ngrams = codes if n == 1 else pd.factorize(ngrams[:-1] * len(words) + codes[n - 1 :])[0]
         at = np.flatnonzero(places[: len(ngrams)] == places[n - 1 :])
         spread = _count_distinct(ngrams[at], group_of_text[places[at]])
         frequent = at[spread[ngrams[at]] >= min_groups]
         kept, first = np.unique(ngrams[frequent], return_index=True)
-        terms += [" ".join(words[start : start + n]) for start in frequent[first]]
+        terms += [" ".join(words[code] for code in codes[start : start + n]) for start in frequent[first]]
         counts.append(_count_distinct(ngrams[frequent], places[frequent])[kept])
     order = sorted(range(len(terms)), key=terms.__getitem__)
     idf = np.log((1 + len(texts)) / (1 + np.concatenate(counts)[order])) + 1
     return [terms[i] for i in order], idf.astype(np.float32)
 
 
-def _count_distinct(keys: Ints, others: Ints) -> Ints:
+def _count_distinct(keys: Ints, others: npt.NDArray[np.integer]) -> Ints:
     """Give for each key, a number from 0 on, with how many distinct others it stands."""
     if not len(keys):
         return np.zeros(0, dtype=np.int64)

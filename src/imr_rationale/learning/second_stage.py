@@ -29,7 +29,9 @@ N_ROLE_CONTEXT = len(ROLE_CODES) + N_COMPANY + len(ROLE_CODES) * N_COMPANY
 N_RANK_FEATURES = 15 + len(REASONS) + len(REASONS) ** 2
 
 
-def make_role_context(proba: Floats, item_of_sentence: npt.NDArray[np.int64]) -> Floats:
+def make_role_context(
+    proba: npt.NDArray[np.floating], item_of_sentence: npt.NDArray[np.int64]
+) -> npt.NDArray[np.floating]:
     """Describe each sentence by its own role probabilities in the company of its item's other sentences.
 
     A fact is a finding or background by what stands around it: nothing but the verdict follows a finding,
@@ -46,22 +48,23 @@ def make_role_context(proba: Floats, item_of_sentence: npt.NDArray[np.int64]) ->
     Returns
     -------
     ndarray of shape (n_sentences, N_ROLE_CONTEXT)
+        In the precision of `proba`.
     """
     n, n_roles = proba.shape
     own = np.log(proba + 1e-3)
-    before = np.zeros((n, n_roles))
-    after = np.zeros((n, n_roles))
+    before = np.zeros_like(proba)
+    after = np.zeros_like(proba)
     inside = item_of_sentence[1:] == item_of_sentence[:-1]
     before[1:][inside] = proba[:-1][inside]
     after[:-1][inside] = proba[1:][inside]
     starts = np.searchsorted(item_of_sentence, item_of_sentence, side="left")
     ends = np.searchsorted(item_of_sentence, item_of_sentence, side="right")
     place = np.arange(n)
-    sums = np.vstack([np.zeros(n_roles), np.cumsum(proba, axis=0)])[:, [FINDING, GUIDELINE]]
+    sums = np.vstack([np.zeros(n_roles), np.cumsum(proba, axis=0, dtype=np.float64)])[:, [FINDING, GUIDELINE]]
     counts = np.hstack([sums[place] - sums[starts], sums[ends] - sums[place + 1]])
     relative = (place - starts) / np.maximum(ends - starts - 1, 1)
     edges = np.column_stack([relative, place == starts, place == ends - 1])
-    company = np.hstack([before, after, np.clip(counts, 0, 1), np.clip(counts, 0, 3) / 3, edges])
+    company = np.hstack([before, after, np.clip(counts, 0, 1), np.clip(counts, 0, 3) / 3, edges], dtype=proba.dtype)
     products = (own[:, :, None] * company[:, None, :]).reshape(n, n_roles * company.shape[1])
     return np.hstack([own, company, products])
 
