@@ -6,16 +6,15 @@ words themselves, so that a model need not have seen the very drug, study or bod
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from types import MappingProxyType
 from typing import TypeVar
 
+from imr_rationale.language.tables import Table
+
 T = TypeVar("T")
 
-__all__ = ["KINDS", "WORDS_KEPT", "find_kinds", "replace_kinds"]
-
-#: words whose stem or ending is remembered; a million letters hold no more than these, misprints aside
-WORDS_KEPT = 200_000
+__all__ = ["KINDS", "find_kinds", "replace_kinds"]
 
 #: kind -> its words and phrases, normalised and in lower case
 KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -143,7 +142,7 @@ def find_kinds(words: Sequence[str]) -> list[tuple[int, int, str]]:
     """
     found = []
     following = 0
-    for i, (phrases, kind) in [(i, known) for i, known in enumerate(map(_look_up, words)) if known]:
+    for i, (phrases, kind) in [(i, known) for i, word in enumerate(words) if (known := KNOWN[word])]:
         if i < following:
             continue
         for phrase, name in phrases:
@@ -175,7 +174,6 @@ def replace_kinds(words: Sequence[T], kinds: Iterable[tuple[int, int, T]]) -> li
     return [*replaced, *words[following:]]
 
 
-@lru_cache(maxsize=WORDS_KEPT)
 def _look_up(word: str) -> tuple[tuple[tuple[tuple[str, ...], str], ...], str] | None:
     """Give the phrases that begin with a word, and its kind where none of them stands; None where there is neither."""
     phrases = _index_phrases().get(word, ())
@@ -187,3 +185,6 @@ def _read_ending(word: str) -> str:
     if DRUG_RE.match(word):
         return "<drug>"
     return "<surgery>" if SURGERY_RE.match(word) else ""
+
+
+KNOWN = Table(_look_up)

@@ -12,7 +12,7 @@ from imr_rationale.language.sentences import list_sentences
 from imr_rationale.language.words import read_lowered, read_text
 from imr_rationale.letters.folding import fold_case
 
-__all__ = ["find_verdict_clauses", "scrub_verdict"]
+__all__ = ["find_verdict_clauses", "read_verdict", "scrub_verdict"]
 
 # a clause begins after ", " "; " ": " and before "because", "which would", "to support", …; white space is looked at
 # from its beginning only, or a long run of it would be read once for each of its characters
@@ -66,8 +66,15 @@ def set_verdict_spans(doc: Doc) -> Doc:
             span = doc.char_span(begin + start, begin + end, label=label, alignment_mode="expand")
             if span is not None:
                 spans.append(span)
-    doc.spans["verdict"] = filter_spans(spans)
+    kept = doc.spans["verdict"] = filter_spans(spans)
+    doc.user_data["verdict"] = [(span.start_char, span.end_char, span.label_) for span in kept]
     return doc
+
+
+def read_verdict(doc: Doc) -> list[tuple[int, int, str]]:
+    """Give (start_char, end_char, label) of the verdict spans of a Doc of the pipeline, faster than its spans do."""
+    found: list[tuple[int, int, str]] = doc.user_data["verdict"]
+    return found
 
 
 def scrub_verdict(doc: Doc) -> str:
@@ -75,8 +82,8 @@ def scrub_verdict(doc: Doc) -> str:
     text = read_text(doc)
     parts = []
     position = 0
-    for span in doc.spans["verdict"]:
-        parts.append(text[position : span.start_char])
-        position = span.end_char
+    for start, end, _ in read_verdict(doc):
+        parts.append(text[position:start])
+        position = end
     parts.append(text[position:])
     return " ".join(" ".join(parts).split())

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from imr_rationale.language.lexicon import WORDS_KEPT
+from imr_rationale.language.tables import WORDS_KEPT, Table
 from imr_rationale.letters.folding import fold_case
 
 if TYPE_CHECKING:
     import Stemmer
 
 __all__ = [
+    "STEMS",
     "Words",
     "normalize_text",
     "prefix",
@@ -58,7 +59,7 @@ def split_words(lowered: str) -> Words:
     """Split a text in lower case into its normalised words."""
     parts = WORD_RE.split(lowered)
     edges = list(accumulate(map(len, parts)))
-    return Words(edges[:-1:2], edges[1::2], list(map(_normalize_word, parts[1::2])))
+    return Words(edges[:-1:2], edges[1::2], [NORMALIZED[word] for word in parts[1::2]])
 
 
 #: words of one sign
@@ -71,12 +72,14 @@ def take_words(words: Words, start: int, end: int) -> Words:
     return Words(words.starts[part], words.ends[part], words.words[part])
 
 
-@lru_cache(maxsize=WORDS_KEPT)
 def _normalize_word(word: str) -> str:
     """Write dates and numbers by their names; equal words are one object, however many texts hold them."""
     if word >= "a" or word in MARKS:
         return word
     return "<date>" if DATE_RE.fullmatch(word) else "<num>"
+
+
+NORMALIZED = Table(_normalize_word)
 
 
 @lru_cache(maxsize=WORDS_KEPT)
@@ -128,7 +131,6 @@ def normalize_text(text: str) -> str:
     return " ".join(split_words(fold_case(text)).words)
 
 
-@lru_cache(maxsize=WORDS_KEPT)
 def split_plain(word: str) -> tuple[tuple[int, str], ...]:
     """Give (offset, letters) of each run of three letters or more: "self-directed" holds two, "<num>" none."""
     if word[0] < "a":
@@ -136,7 +138,6 @@ def split_plain(word: str) -> tuple[tuple[int, str], ...]:
     return tuple((match.start(), match.group()) for match in PLAIN_WORD_RE.finditer(word))
 
 
-@lru_cache(maxsize=WORDS_KEPT)
 def stem(word: str) -> str:
     """Give the stem of a normalised word.
 
@@ -145,7 +146,7 @@ def stem(word: str) -> str:
     >>> " ".join(map(stem, "no documentation of functional improvement".split()))
     'no document of function improv'
     """
-    return str(_make_stemmer().stemWord(word))
+    return STEMS[word]
 
 
 @cache
@@ -153,3 +154,7 @@ def _make_stemmer() -> "Stemmer.Stemmer":
     import Stemmer
 
     return Stemmer.Stemmer("english")
+
+
+#: word -> its stem
+STEMS: Table[str, str] = Table(lambda word: _make_stemmer().stemWord(word))
