@@ -9,20 +9,22 @@ from spacy.util import filter_spans
 
 from imr_rationale.language.marks import DECIDES, SUPPORTS, find_marks, is_general, read_doc_marks
 from imr_rationale.language.sentences import list_sentences
-from imr_rationale.language.words import read_lowered, read_text
+from imr_rationale.language.words import read_lowered, read_text, strip_span
 from imr_rationale.letters.folding import fold_case
 
-__all__ = ["find_verdict_clauses", "read_verdict", "scrub_verdict"]
+__all__ = ["find_verdict_clauses", "list_kept", "read_verdict", "scrub_verdict"]
 
 # a clause begins after ", " "; " ": " and before "because", "which would", "to support", …; white space is looked at
 # from its beginning only, or a long run of it would be read once for each of its characters
 CLAUSE_RE = re.compile(
-    r"(?<=[,;:])\s+"
-    r"|(?<!\s)\s+(?=(?:because|since|as|due to|given|without|absent|until|unless|if|but|although|though|while|whereas|therefore|"
+    r"\s(?:(?<=[,;:]\s)\s*"
+    r"|(?<!\s\s)\s*(?=(?:because|since|as|due to|given|without|absent|until|unless|if|but|although|though|while|whereas|therefore|"
     r"thus|hence|so|and therefore|and thus|which|that (?:would|could|might|may|will|warrants?|supports?|justif\w+)|"
     r"who would|in order to|to (?:warrant|support|justify|necessitate|require|indicate|establish|approve|authori[sz]e)|"
-    r"warranting|supporting|justifying|necessitating)\b)"
+    r"warranting|supporting|justifying|necessitating)\b))"
 )
+# white space other than one space
+GAP_RE = re.compile(r"\s(?:\s+|(?<! ))")
 
 
 def find_verdict_clauses(text: str) -> Iterator[tuple[int, int, str]]:
@@ -80,10 +82,19 @@ def read_verdict(doc: Doc) -> list[tuple[int, int, str]]:
 def scrub_verdict(doc: Doc) -> str:
     """Give the text of `doc` without its verdict spans."""
     text = read_text(doc)
-    parts = []
+    return " ".join([text[start:end] for start, end in list_kept(doc)])
+
+
+def list_kept(doc: Doc) -> list[tuple[int, int]]:
+    """Give (start_char, end_char) of what `scrub_verdict` joins: stretches of words with one space between them."""
+    text = read_text(doc)
+    gaps = [match.span() for match in GAP_RE.finditer(text)]
+    cuts = sorted([*gaps, *((start, end) for start, end, _ in read_verdict(doc)), (len(text), len(text))])
+    kept = []
     position = 0
-    for start, end, _ in read_verdict(doc):
-        parts.append(text[position:start])
-        position = end
-    parts.append(text[position:])
-    return " ".join(" ".join(parts).split())
+    for start, end in cuts:
+        stretch = strip_span(text, position, start)
+        if stretch[0] < stretch[1]:
+            kept.append(stretch)
+        position = max(position, end)
+    return kept

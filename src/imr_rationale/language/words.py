@@ -2,6 +2,7 @@
 
 import re
 from bisect import bisect_left
+from collections.abc import Iterable
 from functools import cache, lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = [
     "STEMS",
     "Words",
+    "find_ends",
+    "join_words",
     "normalize_text",
     "prefix",
     "read_lowered",
@@ -26,6 +29,7 @@ __all__ = [
     "split_plain",
     "split_words",
     "stem",
+    "strip_span",
     "take_words",
 ]
 
@@ -44,14 +48,13 @@ class Words(NamedTuple):
 
     Attributes
     ----------
-    starts, ends : list of int
+    starts : list of int
         Offsets in the text.
     words : list of str
         Normalised: in lower case, dates and numbers as <date> and <num>.
     """
 
     starts: list[int]
-    ends: list[int]
     words: list[str]
 
 
@@ -59,7 +62,12 @@ def split_words(lowered: str) -> Words:
     """Split a text in lower case into its normalised words."""
     parts = WORD_RE.split(lowered)
     edges = list(accumulate(map(len, parts)))
-    return Words(edges[:-1:2], edges[1::2], [NORMALIZED[word] for word in parts[1::2]])
+    return Words(edges[:-1:2], [NORMALIZED[word] for word in parts[1::2]])
+
+
+def find_ends(lowered: str, words: Words) -> list[int]:
+    """Give the offsets at which the words of a text end."""
+    return [start + len(word) for start, word in zip(words.starts, WORD_RE.findall(lowered), strict=True)]
 
 
 #: words of one sign
@@ -69,7 +77,30 @@ MARKS = frozenset(';:"?%')
 def take_words(words: Words, start: int, end: int) -> Words:
     """Give the words that begin in `text[start:end]`."""
     part = slice(bisect_left(words.starts, start), bisect_left(words.starts, end))
-    return Words(words.starts[part], words.ends[part], words.words[part])
+    return Words(words.starts[part], words.words[part])
+
+
+def join_words(words: Words, stretches: Iterable[tuple[int, int]]) -> Words:
+    """Give the words of stretches of a text, as they stand where these are joined with a space."""
+    joined = Words([], [])
+    length = 0
+    for start, end in stretches:
+        part = take_words(words, start, end)
+        shift = length - start
+        joined.starts.extend([offset + shift for offset in part.starts])
+        joined.words.extend(part.words)
+        length += end - start + 1
+    return joined
+
+
+def strip_span(text: str, start: int, end: int) -> tuple[int, int]:
+    """Give the span of `text[start:end]` without outer white space; an empty one has no words."""
+    raw = text[start:end]
+    stripped = raw.strip()
+    if len(stripped) == len(raw):
+        return start, end
+    first = start + len(raw) - len(raw.lstrip())
+    return first, first + len(stripped)
 
 
 def _normalize_word(word: str) -> str:

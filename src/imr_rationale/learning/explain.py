@@ -13,7 +13,7 @@ import numpy as np
 from imr_rationale.labels import REASONS, check_reasons
 from imr_rationale.language.lexicon import find_kinds, replace_kinds
 from imr_rationale.language.pipeline import soften_text
-from imr_rationale.language.words import split_plain, split_words
+from imr_rationale.language.words import find_ends, split_plain, split_words
 from imr_rationale.learning.estimators import FINDING
 from imr_rationale.learning.features import SentenceRow, make_features
 from imr_rationale.learning.model import ROW_TEXTS, RationaleModel, make_row_words, read_decisions
@@ -126,7 +126,9 @@ def _split(
 def _find_places(text: str, row: SentenceRow, block: str, term: str) -> Iterator[tuple[int, int]]:
     """Yield the span of each word of each occurrence of a term; marks stand nowhere."""
     start = row.start_char
-    starts, ends, words = split_words(fold_case(text[start : row.end_char]))
+    lowered = fold_case(text[start : row.end_char])
+    starts, words = found_words = split_words(lowered)
+    ends = find_ends(lowered, found_words)
     kinds = find_kinds(words)
     if block == "statuses":
         spans = [

@@ -22,18 +22,21 @@ from imr_rationale.language.marks import DECIDES, SUPPORTS, is_guideline_text, r
 from imr_rationale.language.pipeline import make_docs
 from imr_rationale.language.rules import RULE_REASONS, find_rules
 from imr_rationale.language.scopes import STATUSES, find_scopes
-from imr_rationale.language.scrub import read_verdict, scrub_verdict
+from imr_rationale.language.scrub import list_kept, read_verdict
 from imr_rationale.language.sentences import find_sentence_starts, list_sentences
 from imr_rationale.language.tables import Table
 from imr_rationale.language.words import (
     STEMS,
     Words,
+    join_words,
     prefix,
+    read_lowered,
     read_text,
     read_words,
     split_plain,
     split_words,
     stem,
+    strip_span,
     take_words,
 )
 from imr_rationale.letters.folding import fold_case
@@ -134,7 +137,7 @@ def make_features(texts: Iterable[ItemText]) -> Iterator[ItemFeatures]:
             rows=tuple(make_rows(doc, item.treatment)),
             words=tuple(read_words(doc).words),
             verdict_words=_make_verdict_words(doc),
-            reasoning_words=_make_reasoning_words(scrub_verdict(doc), reasoning_rules),
+            reasoning_words=_make_reasoning_words(doc, reasoning_rules),
             forecast_words=_make_forecast_words(item),
             metadata_words=_make_metadata_words(item),
             rules=find_rules(doc, read_cues(doc)),
@@ -145,16 +148,20 @@ def make_features(texts: Iterable[ItemText]) -> Iterator[ItemFeatures]:
 def _make_verdict_words(doc: Doc) -> tuple[str, ...]:
     """Give the clauses that decide, the last one twice: once marked as the last; without any, those that support."""
     spans = [span for span in read_verdict(doc) if span[2] == DECIDES] or read_verdict(doc)
-    # verdict spans begin and end at white space, and words hold none
+    # verdict spans begin and end beside white space: they hold whole words
     clauses = [take_words(read_words(doc), start, end).words for start, end, _ in spans]
     last = [prefix("last", word) for word in clauses[-1]] if clauses else []
     return (*(word for clause in clauses for word in (";", *clause)), *last)[1:]
 
 
-def _make_reasoning_words(text: str, rules: Sequence[str]) -> tuple[str, ...]:
-    lowered = fold_case(text)
+def _make_reasoning_words(doc: Doc, rules: Sequence[str]) -> tuple[str, ...]:
+    kept = list_kept(doc)
+    text, lowered = (
+        " ".join([whole[start:end] for start, end in kept]) for whole in (read_text(doc), read_lowered(doc))
+    )
     edges = [0, *find_sentence_starts(text), len(text)]
-    words = split_words(lowered)
+    # no word reaches over the edge of a verdict span
+    words = join_words(read_words(doc), kept)
     scopes = find_scopes(lowered, words)
     sentences = [
         take_words(words, start, end) for start, end in pairwise(edges) if not is_guideline_text(lowered[start:end])
@@ -192,7 +199,7 @@ def _find_cues_outside_verdict(doc: Doc) -> list[tuple[int, int, str]]:
 def make_rows(doc: Doc, treatment: str | None = None) -> list[SentenceRow]:
     """Give one row for each sentence of `doc` that holds more than white space."""
     text, words, scopes = read_text(doc), read_words(doc), read_scopes(doc)
-    stripped = (_strip(text, start, end) for start, end in list_sentences(doc))
+    stripped = (strip_span(text, start, end) for start, end in list_sentences(doc))
     sentences = [
         (start, end, VOICES[marks])
         for (start, end), marks in zip(stripped, read_doc_marks(doc), strict=True)
@@ -225,15 +232,6 @@ def _make_row_words(words: Words, scopes: bytes) -> tuple[tuple[str, ...], tuple
     kinds = find_kinds(words.words)
     stems = [STEMS[word] for word in words.words]
     return tuple(stems), tuple(replace_kinds(stems, kinds)), tuple(_tag_statuses(words, kinds, scopes))
-
-
-def _strip(text: str, start: int, end: int) -> tuple[int, int]:
-    raw = text[start:end]
-    stripped = raw.strip()
-    if len(stripped) == len(raw):
-        return start, end
-    first = start + len(raw) - len(raw.lstrip())
-    return first, first + len(stripped)
 
 
 def _tag_statuses(words: Words, kinds: Sequence[tuple[int, int, str]], scopes: bytes) -> list[str]:
