@@ -8,13 +8,17 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from imr_rationale.language.tables import Table
+if TYPE_CHECKING:
+    from imr_rationale.language.words import Word
 
 T = TypeVar("T")
 
-__all__ = ["KINDS", "find_kinds", "replace_kinds"]
+__all__ = ["KINDS", "Known", "find_kinds", "look_up", "replace_kinds"]
+
+#: phrases and their kinds, and the kind where none of them stands
+Known = tuple[tuple[tuple[tuple[str, ...], str], ...], str]
 
 #: kind -> its words and phrases, normalised and in lower case
 KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -132,21 +136,22 @@ def _index_phrases() -> Mapping[str, tuple[tuple[tuple[str, ...], str], ...]]:
     return {first: tuple(sorted(found, key=lambda pair: -len(pair[0]))) for first, found in index.items()}
 
 
-def find_kinds(words: Sequence[str]) -> list[tuple[int, int, str]]:
+def find_kinds(words: "Sequence[Word]") -> list[tuple[int, int, str]]:
     """Give (first, last, kind) of words and phrases of a known kind, dates and numbers; indices are inclusive.
 
     Examples
     --------
-    >>> find_kinds("the claimant failed physical therapy".split())
+    >>> from imr_rationale.language.words import split_words
+    >>> find_kinds(split_words("the claimant failed physical therapy").words)
     [(1, 1, '<person>'), (3, 4, '<therapy>')]
     """
     found = []
     following = 0
-    for i, (phrases, kind) in [(i, known) for i, word in enumerate(words) if (known := KNOWN[word])]:
+    for i, (phrases, kind) in [(i, word.known) for i, word in enumerate(words) if word.known]:
         if i < following:
             continue
         for phrase, name in phrases:
-            if len(phrase) == 1 or tuple(words[i : i + len(phrase)]) == phrase:
+            if len(phrase) == 1 or tuple([word.text for word in words[i : i + len(phrase)]]) == phrase:
                 following = i + len(phrase)
                 found.append((i, following - 1, name))
                 break
@@ -161,8 +166,9 @@ def replace_kinds(words: Sequence[T], kinds: Iterable[tuple[int, int, T]]) -> li
 
     Examples
     --------
-    >>> words = "the claimant failed naproxen and physical therapy of the knee".split()
-    >>> " ".join(replace_kinds(words, find_kinds(words)))
+    >>> from imr_rationale.language.words import split_words
+    >>> text = "the claimant failed naproxen and physical therapy of the knee"
+    >>> " ".join(replace_kinds(text.split(), find_kinds(split_words(text).words)))
     'the <person> failed <drug> and <therapy> of the <body>'
     """
     replaced: list[T] = []
@@ -174,7 +180,7 @@ def replace_kinds(words: Sequence[T], kinds: Iterable[tuple[int, int, T]]) -> li
     return [*replaced, *words[following:]]
 
 
-def _look_up(word: str) -> tuple[tuple[tuple[tuple[str, ...], str], ...], str] | None:
+def look_up(word: str) -> Known | None:
     """Give the phrases that begin with a word, and its kind where none of them stands; None where there is neither."""
     phrases = _index_phrases().get(word, ())
     kind = word if word[0] == "<" else _read_ending(word)
@@ -185,6 +191,3 @@ def _read_ending(word: str) -> str:
     if DRUG_RE.match(word):
         return "<drug>"
     return "<surgery>" if SURGERY_RE.match(word) else ""
-
-
-KNOWN = Table(_look_up)

@@ -10,12 +10,12 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from imr_rationale.language.tables import Table
-from imr_rationale.language.words import Words
+if TYPE_CHECKING:
+    from imr_rationale.language.words import Words
 
-__all__ = ["STATUSES", "TRIGGERS", "Trigger", "find_scopes", "read_status"]
+__all__ = ["STATUSES", "TRIGGERS", "Trigger", "find_heads", "find_scopes", "read_status"]
 
 #: `absent`: known not to be there; `unproven`: not shown; `failed`: tried without success; else `affirmed`
 STATUSES = ("affirmed", "absent", "unproven", "failed")
@@ -119,7 +119,7 @@ TRIGGERS = (
 )
 
 
-def find_scopes(lowered: str, words: Words) -> bytes:
+def find_scopes(lowered: str, words: "Words") -> bytes:
     """Find the scopes of all triggers.
 
     Parameters
@@ -157,23 +157,22 @@ def find_scopes(lowered: str, words: Words) -> bytes:
     return bytes(scopes)
 
 
-def _find_places(words: Words) -> list[list[int]]:
+def _find_places(words: "Words") -> list[list[int]]:
     """Give for each of `HEADS` the places where its words stand."""
     places: list[list[int]] = [[] for _ in HEADS]
     for start, word in zip(words.starts, words.words, strict=True):
-        for i, offset in HEADS_OF[word]:
+        for i, offset in word.heads:
             places[i].append(start + offset)
     return places
 
 
-def _find_heads(word: str) -> tuple[tuple[int, int], ...]:
+def find_heads(word: str) -> tuple[tuple[int, int], ...]:
     """Give (index in `HEADS`, offset) of what may begin in a word: "non-negative" holds one."""
     return tuple((i, match.start()) for i, heads in enumerate(HEADS) for match in heads.finditer(word))
 
 
 #: what each trigger, and at last a turn, may begin with
 HEADS = (*(trigger.heads for trigger in TRIGGERS), SCOPE_TURN_RE)
-HEADS_OF = Table(_find_heads)
 
 
 def _match_at(pattern: re.Pattern[str], text: str, places: Iterable[int]) -> Iterator[re.Match[str]]:

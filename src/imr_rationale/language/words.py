@@ -3,6 +3,7 @@
 import re
 from bisect import bisect_left
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from imr_rationale.language.lexicon import Known, look_up
+from imr_rationale.language.scopes import STATUSES, find_heads
 from imr_rationale.language.tables import WORDS_KEPT, Table
 from imr_rationale.letters.folding import fold_case
 
@@ -17,10 +20,11 @@ if TYPE_CHECKING:
     import Stemmer
 
 __all__ = [
-    "STEMS",
+    "Word",
     "Words",
     "find_ends",
     "join_words",
+    "list_words",
     "normalize_text",
     "prefix",
     "read_lowered",
@@ -43,6 +47,30 @@ DATE_RE = re.compile(r"\d{1,2}[/-]\d{1,2}[/-]\d{2,4}", re.ASCII)
 PLAIN_WORD_RE = re.compile(r"[a-z]{3,}")
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word, and what holds of it wherever it stands.
+
+    Attributes
+    ----------
+    text : str
+        Normalised: in lower case, dates and numbers as <date> and <num>.
+    stem : str
+    known : Known, optional
+        What the lexicon has of it.
+    heads : tuple of (int, int)
+        What may begin in it, as `find_heads` finds it.
+    tags : tuple of (int, tuple of str)
+        Offset of what is plain in it, and the stem of that joined with each of `STATUSES`.
+    """
+
+    text: str
+    stem: str
+    known: Known | None
+    heads: tuple[tuple[int, int], ...]
+    tags: tuple[tuple[int, tuple[str, ...]], ...]
+
+
 class Words(NamedTuple):
     """The words of a text, side by side.
 
@@ -50,19 +78,23 @@ class Words(NamedTuple):
     ----------
     starts : list of int
         Offsets in the text.
-    words : list of str
-        Normalised: in lower case, dates and numbers as <date> and <num>.
+    words : list of Word
     """
 
     starts: list[int]
-    words: list[str]
+    words: list[Word]
 
 
 def split_words(lowered: str) -> Words:
     """Split a text in lower case into its normalised words."""
     parts = WORD_RE.split(lowered)
     edges = list(accumulate(map(len, parts)))
-    return Words(edges[:-1:2], [NORMALIZED[word] for word in parts[1::2]])
+    return Words(edges[:-1:2], [WORDS[word] for word in parts[1::2]])
+
+
+def list_words(lowered: str) -> list[str]:
+    """Give the normalised words of a text in lower case alone."""
+    return [NORMALIZED[word] for word in WORD_RE.findall(lowered)]
 
 
 def find_ends(lowered: str, words: Words) -> list[int]:
@@ -159,7 +191,7 @@ def normalize_text(text: str) -> str:
     >>> normalize_text("On 11/16/16, #60 tablets were denied.")
     'on <date> <num> tablets were denied'
     """
-    return " ".join(split_words(fold_case(text)).words)
+    return " ".join(list_words(fold_case(text)))
 
 
 def split_plain(word: str) -> tuple[tuple[int, str], ...]:
@@ -187,5 +219,14 @@ def _make_stemmer() -> "Stemmer.Stemmer":
     return Stemmer.Stemmer("english")
 
 
-#: word -> its stem
+def _read_word(text: str) -> Word:
+    pieces = [(offset, stem(letters)) for offset, letters in split_plain(text)]
+    tags = tuple((offset, tuple(f"{piece}|{status}" for status in STATUSES)) for offset, piece in pieces)
+    return Word(text, stem(text), look_up(text), find_heads(text), tags)
+
+
 STEMS: Table[str, str] = Table(lambda word: _make_stemmer().stemWord(word))
+#: normalised word -> what is known of it
+KNOWN_WORDS = Table(_read_word)
+#: word as it stands in a text -> what is known of it
+WORDS: Table[str, Word] = Table(lambda word: KNOWN_WORDS[NORMALIZED[word]])

@@ -127,12 +127,14 @@ def _find_places(text: str, row: SentenceRow, block: str, term: str) -> Iterator
     """Yield the span of each word of each occurrence of a term; marks stand nowhere."""
     start = row.start_char
     lowered = fold_case(text[start : row.end_char])
-    starts, words = found_words = split_words(lowered)
-    ends = find_ends(lowered, found_words)
-    kinds = find_kinds(words)
+    words = split_words(lowered)
+    starts, ends = words.starts, find_ends(lowered, words)
+    kinds = find_kinds(words.words)
     if block == "statuses":
         spans = [
-            (a + i, a + i + len(found)) for a, word in zip(starts, words, strict=True) for i, found in split_plain(word)
+            (a + i, a + i + len(found))
+            for a, word in zip(starts, words.words, strict=True)
+            for i, found in split_plain(word.text)
         ]
         spans += [(starts[first], ends[last]) for first, last, _ in kinds]
         found = zip(spans, row.statuses, strict=True)

@@ -26,16 +26,14 @@ from imr_rationale.language.scrub import list_kept, read_verdict
 from imr_rationale.language.sentences import find_sentence_starts, list_sentences
 from imr_rationale.language.tables import Table
 from imr_rationale.language.words import (
-    STEMS,
     Words,
     join_words,
+    list_words,
     prefix,
     read_lowered,
     read_text,
     read_words,
-    split_plain,
     split_words,
-    stem,
     strip_span,
     take_words,
 )
@@ -135,7 +133,7 @@ def make_features(texts: Iterable[ItemText]) -> Iterator[ItemFeatures]:
         yield ItemFeatures(
             rationale=item.rationale,
             rows=tuple(make_rows(doc, item.treatment)),
-            words=tuple(read_words(doc).words),
+            words=tuple([word.text for word in read_words(doc).words]),
             verdict_words=_make_verdict_words(doc),
             reasoning_words=_make_reasoning_words(doc, reasoning_rules),
             forecast_words=_make_forecast_words(item),
@@ -149,7 +147,7 @@ def _make_verdict_words(doc: Doc) -> tuple[str, ...]:
     """Give the clauses that decide, the last one twice: once marked as the last; without any, those that support."""
     spans = [span for span in read_verdict(doc) if span[2] == DECIDES] or read_verdict(doc)
     # verdict spans begin and end beside white space: they hold whole words
-    clauses = [take_words(read_words(doc), start, end).words for start, end, _ in spans]
+    clauses = [[word.text for word in take_words(read_words(doc), start, end).words] for start, end, _ in spans]
     last = [prefix("last", word) for word in clauses[-1]] if clauses else []
     return (*(word for clause in clauses for word in (";", *clause)), *last)[1:]
 
@@ -168,21 +166,21 @@ def _make_reasoning_words(doc: Doc, rules: Sequence[str]) -> tuple[str, ...]:
     ]
     statuses = (tag for part in sentences for tag in _tag_statuses(part, find_kinds(part.words), scopes))
     marks = (mark for name in rules for mark in (f"rule|{name}", f"polarity|{POLARITY[RULE_REASONS[name]]}"))
-    return (*[STEMS[word] for word in words.words], *statuses, *marks)
+    return (*[word.stem for word in words.words], *statuses, *marks)
 
 
 def _make_forecast_words(item: ItemText) -> tuple[str, ...]:
     """Mark where each word stood: the same word means another thing in the treatment and in the summary."""
     parts = {"t": item.treatment, "g": item.claims_administrator_guideline}
-    marked = (prefix(key, word) for key, text in parts.items() for word in split_words(fold_case(text or "")).words)
-    return (*marked, *split_words(fold_case(item.summary or "")).words)
+    marked = (prefix(key, word) for key, text in parts.items() for word in list_words(fold_case(text or "")))
+    return (*marked, *list_words(fold_case(item.summary or "")))
 
 
 def _make_metadata_words(item: ItemText) -> tuple[str, ...]:
     age, sex = read_age_and_sex(item.summary or "")
     treatment = item.treatment or ""
     words = [f"age:{age // 10}" if age is not None else "age:unknown", f"sex:{sex}"]
-    words += ["request:quantity"] * ("<num>" in split_words(fold_case(treatment)).words)
+    words += ["request:quantity"] * ("<num>" in list_words(fold_case(treatment)))
     words += ["request:retrospective"] * bool(RETROSPECTIVE_RE.search(treatment))
     bodies = {match.lower() for match in BODY_RE.findall(item.claims_administrator_guideline or "")}
     return (*words, *(f"body:{body}" for body in sorted(bodies or {"other"})))
@@ -230,25 +228,15 @@ def make_rows(doc: Doc, treatment: str | None = None) -> list[SentenceRow]:
 def _make_row_words(words: Words, scopes: bytes) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Give stems, the same with kinds in their place, and stems and kinds with their status."""
     kinds = find_kinds(words.words)
-    stems = [STEMS[word] for word in words.words]
+    stems = [word.stem for word in words.words]
     return tuple(stems), tuple(replace_kinds(stems, kinds)), tuple(_tag_statuses(words, kinds, scopes))
 
 
 def _tag_statuses(words: Words, kinds: Sequence[tuple[int, int, str]], scopes: bytes) -> list[str]:
     """Join stems and kinds with the status of their place."""
     pieces = zip(words.starts, words.words, strict=True)
-    tags = [tags[scopes[start + offset]] for start, word in pieces for offset, tags in TAGS[word]]
+    tags = [tags[scopes[start + offset]] for start, word in pieces for offset, tags in word.tags]
     return tags + [f"{kind}|{STATUSES[scopes[words.starts[first]]]}" for first, _, kind in kinds]
-
-
-def _list_tags(word: str) -> tuple[tuple[int, tuple[str, ...]], ...]:
-    """Give (offset, stem joined with each of `STATUSES`) of what is plain in a word."""
-    return tuple(
-        (offset, tuple(f"{stem(letters)}|{status}" for status in STATUSES)) for offset, letters in split_plain(word)
-    )
-
-
-TAGS = Table(_list_tags)
 
 
 class Voice(NamedTuple):
