@@ -17,10 +17,11 @@ from imr_rationale.language.marks import is_guideline_text
 from imr_rationale.language.pipeline import COMPONENTS, MAX_RUN, make_docs, make_nlp, soften_text
 from imr_rationale.language.rules import RULES, RULES_VERSION, Rule, find_rules
 from imr_rationale.language.scopes import STATUSES, TRIGGERS, find_scopes, read_status
-from imr_rationale.language.scrub import find_verdict_clauses, scrub_verdict
+from imr_rationale.language.scrub import find_verdict_clauses, list_kept, read_verdict, scrub_verdict
 from imr_rationale.language.sentences import find_sentence_starts
-from imr_rationale.language.words import normalize_text, split_words
+from imr_rationale.language.words import join_words, normalize_text, read_words, split_words, take_words
 from imr_rationale.learning.corpus import AnnotatedLetter
+from imr_rationale.letters.folding import fold_case
 
 
 def read(text: str) -> Doc:
@@ -209,6 +210,32 @@ def test_scrub_verdict_leaves_no_decision_of_the_corpus(corpus: tuple[AnnotatedL
     for doc in make_docs(item.rationale for item in items):
         kept = scrub_verdict(doc).lower()
         assert not [word for word in decisions if word in kept]
+
+
+PIECES = (
+    "The scan is ",
+    "not medically necessary",
+    ".",
+    ",",
+    " ",
+    "\n",
+    "\u00a0",
+    "because",
+    "L4-5",
+    "Σ",
+    "to support",
+)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=20).map("".join))
+def test_words_of_what_is_kept_are_those_of_the_scrubbed_text(text: str) -> None:
+    doc = read(text)
+    kept = list_kept(doc)
+    words = split_words(fold_case(scrub_verdict(doc)))
+    assert join_words(read_words(doc), kept) == words
+    inside = [take_words(read_words(doc), start, end).words for start, end, _ in read_verdict(doc)]
+    clauses = [split_words(fold_case(text[start:end])).words for start, end, _ in read_verdict(doc)]
+    assert inside == clauses
 
 
 def test_make_nlp_builds_once() -> None:

@@ -97,8 +97,8 @@ class ItemFeatures:
 
     Attributes
     ----------
-    rationale : str
-        As given; the rows' offsets index it.
+    item : ItemText
+        As given; the rows' offsets index its rationale.
     words : tuple of str
         The whole rationale.
     verdict_words : tuple of str
@@ -108,21 +108,28 @@ class ItemFeatures:
         status of their place, and the cue rules that hold with the polarity of their reasons.
     forecast_words : tuple of str
         Treatment, summary and claims administrator's guideline: what is known before the decision.
-    metadata_words : tuple of str
-        Age by decade, sex, kind of request and the body of that guideline: what the forecast has to beat.
     rules, reasoning_rules : tuple of str
         Names of the cue rules that hold, in the whole rationale and outside its verdict.
     """
 
-    rationale: str
+    item: ItemText
     rows: tuple[SentenceRow, ...]
     words: tuple[str, ...]
     verdict_words: tuple[str, ...]
     reasoning_words: tuple[str, ...]
     forecast_words: tuple[str, ...]
-    metadata_words: tuple[str, ...]
     rules: tuple[str, ...]
     reasoning_rules: tuple[str, ...]
+
+    @property
+    def rationale(self) -> str:
+        """The rationale as given."""
+        return self.item.rationale
+
+    @property
+    def metadata_words(self) -> tuple[str, ...]:
+        """Age by decade, sex, kind of request and the claims administrator's body: what the forecast has to beat."""
+        return _make_metadata_words(self.item)
 
 
 def make_features(texts: Iterable[ItemText]) -> Iterator[ItemFeatures]:
@@ -131,13 +138,12 @@ def make_features(texts: Iterable[ItemText]) -> Iterator[ItemFeatures]:
     for item, doc in zip(items, make_docs(item.rationale for item in items), strict=True):
         reasoning_rules = find_rules(doc, _find_cues_outside_verdict(doc))
         yield ItemFeatures(
-            rationale=item.rationale,
+            item=item,
             rows=tuple(make_rows(doc, item.treatment)),
             words=tuple([word.text for word in read_words(doc).words]),
             verdict_words=_make_verdict_words(doc),
             reasoning_words=_make_reasoning_words(doc, reasoning_rules),
             forecast_words=_make_forecast_words(item),
-            metadata_words=_make_metadata_words(item),
             rules=find_rules(doc, read_cues(doc)),
             reasoning_rules=reasoning_rules,
         )
@@ -269,16 +275,17 @@ def _mark_sentences(doc: Doc, sentences: Sequence[tuple[int, int, Voice]]) -> li
     quotes = [match.start() for match in QUOTE_RE.finditer(text)]
     bounds = [(start, end) for start, end, _ in sentences]
     cues, verdicts = (_share_out(spans, bounds) for spans in (read_cues(doc), read_verdict(doc)))
-    return [
-        (
-            *voice.marks,
-            *["list"] * bool(LIST_RE.match(text, start, end)),
-            *["inside_quotation"] * (bisect_left(quotes, start) % 2),
-            *_read_verdict_marks(text, start, end, verdicts[i]),
-            *[prefix("cue", label) for _, _, label in cues[i]],
-        )
-        for i, (start, end, voice) in enumerate(sentences)
-    ]
+    own = []
+    for i, (start, end, voice) in enumerate(sentences):
+        marks = voice.marks
+        if LIST_RE.match(text, start, end):
+            marks += ("list",)
+        if bisect_left(quotes, start) % 2:
+            marks += ("inside_quotation",)
+        if verdicts[i]:
+            marks += _read_verdict_marks(text, start, end, verdicts[i])
+        own.append(marks + tuple([prefix("cue", label) for _, _, label in cues[i]]))
+    return own
 
 
 def _share_out(
@@ -294,14 +301,12 @@ def _share_out(
     return shared
 
 
-def _read_verdict_marks(text: str, start: int, end: int, inside: Sequence[tuple[int, int, str]]) -> Iterator[str]:
+def _read_verdict_marks(text: str, start: int, end: int, inside: Sequence[tuple[int, int, str]]) -> tuple[str, ...]:
     """Tell a sentence that only decides ("Therefore, the request is not supported.") from one with a ground."""
-    if not inside:
-        return
     edges = [start, *(edge for span in inside for edge in span[:2]), end]
     rest = " ".join(text[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True))
-    yield "verdict:part" if OPENING_RE.sub("", rest).strip(" ,;.") else "verdict:alone"
-    yield from sorted({f"verdict:{label}" for _, _, label in inside})
+    share = "part" if OPENING_RE.sub("", rest).strip(" ,;.") else "alone"
+    return tuple([prefix("verdict", mark) for mark in (share, *sorted({label for _, _, label in inside}))])
 
 
 def _list_contexts(voices: Sequence[Voice]) -> Iterator[tuple[str, ...]]:
