@@ -4,6 +4,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import pairwise
+from string import ascii_letters
 from typing import Any
 
 import numpy as np
@@ -110,10 +111,9 @@ START_RE = re.compile(
     r"|(?<=\n)[^\S\n]*(?=(?:[•▪●○\uf0b7*·–-]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+\S)"
     r")"
 )
-# the word before the full stop
-LAST_WORD_RE = re.compile(r"[A-Za-z][A-Za-z.']{0,12}$")
-#: as many characters before a full stop are looked at for an abbreviation
-WORD_WINDOW = 16
+#: what an abbreviation is written in, and as many characters before a full stop are looked at for one
+LETTERS = f"{ascii_letters}.'"
+MAX_LETTERS = 13
 
 
 def find_sentence_starts(text: str) -> Iterator[int]:
@@ -133,10 +133,8 @@ def find_sentence_starts(text: str) -> Iterator[int]:
 def _is_abbreviated(text: str, match: re.Match[str]) -> bool:
     if text[match.start()] != "." or match["close"]:
         return False
-    word = LAST_WORD_RE.search(text, max(0, match.start() - WORD_WINDOW), match.start())
-    if word is None:
-        return False
-    last = word.group().lower()
+    before = text[max(0, match.start() - MAX_LETTERS - 1) : match.start()].removesuffix("\n")
+    last = before[len(before.rstrip(LETTERS)) :][-MAX_LETTERS:].lstrip(".'").lower()
     return last in NEVER_END or (last in NOT_BEFORE_NUMBER and text[match.end()].isdigit())
 
 

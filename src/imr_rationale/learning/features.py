@@ -170,7 +170,7 @@ def _make_reasoning_words(doc: Doc, rules: Sequence[str]) -> tuple[str, ...]:
     sentences = [
         take_words(words, start, end) for start, end in pairwise(edges) if not is_guideline_text(lowered[start:end])
     ]
-    statuses = (tag for part in sentences for tag in _tag_statuses(part, find_kinds(part.words), scopes))
+    statuses = [tag for part in sentences for tag in _tag_statuses(part, find_kinds(part.words), scopes)]
     marks = (mark for name in rules for mark in (f"rule|{name}", f"polarity|{POLARITY[RULE_REASONS[name]]}"))
     return (*[word.stem for word in words.words], *statuses, *marks)
 
