@@ -1,6 +1,7 @@
 """Sentence bounds, cues with their status, verdict clauses, and the guard against hostile text."""
 
 import hashlib
+from bisect import bisect_right
 from dataclasses import replace
 
 import pytest
@@ -10,16 +11,17 @@ from spacy.tokens import Doc
 
 from imr_rationale.errors import LabelError
 from imr_rationale.labels import REASONS
-from imr_rationale.language.cues import CONCEPTS
+from imr_rationale.language.cues import CONCEPTS, read_cues
 from imr_rationale.language.lexicon import KINDS, find_kinds, replace_kinds
 from imr_rationale.language.marks import is_guideline_text
 from imr_rationale.language.pipeline import COMPONENTS, MAX_RUN, make_docs, make_nlp, soften_text
 from imr_rationale.language.rules import RULES, RULES_VERSION, Rule, find_rules
 from imr_rationale.language.scopes import STATUSES, TRIGGERS, find_scopes, read_status
-from imr_rationale.language.scrub import find_verdict_clauses, scrub_verdict
+from imr_rationale.language.scrub import find_verdict_clauses, list_kept, read_verdict, scrub_verdict
 from imr_rationale.language.sentences import find_sentence_starts
-from imr_rationale.language.words import normalize_text, split_words
+from imr_rationale.language.words import join_words, normalize_text, read_words, split_words, take_words
 from imr_rationale.learning.corpus import AnnotatedLetter
+from imr_rationale.letters.folding import fold_case
 
 
 def read(text: str) -> Doc:
@@ -91,8 +93,8 @@ def test_triggers_are_found_wherever_they_stand(corpus: tuple[AnnotatedLetter, .
         for text in texts:
             for match in trigger.pattern.finditer(text):
                 words = split_words(text)
-                at = next(i for i, end in enumerate(words.ends) if end > match.start())
-                offsets = [found.start() for found in trigger.heads.finditer(words.words[at])]
+                at = bisect_right(words.starts, match.start()) - 1
+                offsets = [found.start() for found in trigger.heads.finditer(words.words[at].text)]
                 assert match.start() - words.starts[at] in offsets, (trigger.status, match.group())
                 n_found += 1
     assert n_found > 1000
@@ -115,8 +117,8 @@ def test_concept_phrases_are_lower_case() -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_rule_holds_in_its_positive_example_alone(rule: Rule) -> None:
     holds, holds_not = read(rule.positive), read(rule.negative)
-    assert rule.name in find_rules(holds.spans["cues"])
-    assert rule.name not in find_rules(holds_not.spans["cues"])
+    assert rule.name in find_rules(holds, read_cues(holds))
+    assert rule.name not in find_rules(holds_not, read_cues(holds_not))
 
 
 def test_every_reason_has_a_rule_and_every_rule_a_name_of_its_own() -> None:
@@ -150,13 +152,12 @@ def test_rules_version_moves_with_the_rules() -> None:
     ],
 )
 def test_replace_kinds(text: str, kinds: str) -> None:
-    words = text.split()
-    assert " ".join(replace_kinds(words, find_kinds(words))) == kinds
+    assert " ".join(replace_kinds(text.split(), find_kinds(split_words(text).words))) == kinds
 
 
 @given(st.lists(st.sampled_from(["mri", "of", "the", "lumbar", "spine", "physical", "therapy", "knee"]), max_size=12))
 def test_find_kinds_takes_no_word_twice(words: list[str]) -> None:
-    kinds = find_kinds(words)
+    kinds = find_kinds(split_words(" ".join(words)).words)
     covered = [i for first, last, _ in kinds for i in range(first, last + 1)]
     assert covered == sorted(set(covered))
     kept = [word for i, word in enumerate(words) if i not in covered]
@@ -181,7 +182,7 @@ def test_phrases_of_kinds_are_normalised_and_of_one_kind() -> None:
     ],
 )
 def test_is_guideline_text(text: str, general: bool) -> None:
-    assert is_guideline_text(text) is general
+    assert is_guideline_text(text.lower()) is general
 
 
 @pytest.mark.parametrize(
@@ -209,6 +210,32 @@ def test_scrub_verdict_leaves_no_decision_of_the_corpus(corpus: tuple[AnnotatedL
     for doc in make_docs(item.rationale for item in items):
         kept = scrub_verdict(doc).lower()
         assert not [word for word in decisions if word in kept]
+
+
+PIECES = (
+    "The scan is ",
+    "not medically necessary",
+    ".",
+    ",",
+    " ",
+    "\n",
+    "\u00a0",
+    "because",
+    "L4-5",
+    "Σ",
+    "to support",
+)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=20).map("".join))
+def test_words_of_what_is_kept_are_those_of_the_scrubbed_text(text: str) -> None:
+    doc = read(text)
+    kept = list_kept(doc)
+    words = split_words(fold_case(scrub_verdict(doc)))
+    assert join_words(read_words(doc), kept) == words
+    inside = [take_words(read_words(doc), start, end).words for start, end, _ in read_verdict(doc)]
+    clauses = [split_words(fold_case(text[start:end])).words for start, end, _ in read_verdict(doc)]
+    assert inside == clauses
 
 
 def test_make_nlp_builds_once() -> None:

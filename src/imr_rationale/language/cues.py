@@ -16,7 +16,7 @@ from spacy.tokens import Doc, Span
 from imr_rationale.language.scopes import find_scopes, read_status
 from imr_rationale.language.words import read_lowered, read_words
 
-__all__ = ["CONCEPTS", "read_scopes"]
+__all__ = ["CONCEPTS", "read_cues", "read_scopes"]
 
 
 def _expand(*parts: str) -> tuple[str, ...]:
@@ -137,7 +137,8 @@ class CueFinder:
             self.matcher.add(concept, [nlp.make_doc(phrase) for phrase in dict.fromkeys(phrases)])
 
     def __call__(self, doc: Doc) -> Doc:
-        doc.spans["cues"] = list(self._label(doc))
+        spans = doc.spans["cues"] = list(self._label(doc))
+        doc.user_data["cues"] = [(span.start_char, span.end_char, span.label_) for span in spans]
         return doc
 
     def _label(self, doc: Doc) -> Iterator[Span]:
@@ -153,3 +154,9 @@ class CueFinder:
 def read_scopes(doc: Doc) -> bytes:
     """Give the scopes of a Doc of the pipeline, as `find_scopes` finds them."""
     return bytes(doc.user_data["scopes"])
+
+
+def read_cues(doc: Doc) -> list[tuple[int, int, str]]:
+    """Give (start_char, end_char, label) of the cues of a Doc of the pipeline, faster than its spans do."""
+    found: list[tuple[int, int, str]] = doc.user_data["cues"]
+    return found

@@ -6,16 +6,19 @@ words themselves, so that a model need not have seen the very drug, study or bod
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from imr_rationale.language.words import Word
 
 T = TypeVar("T")
 
-__all__ = ["KINDS", "WORDS_KEPT", "find_kinds", "replace_kinds"]
+__all__ = ["KINDS", "Known", "find_kinds", "look_up", "replace_kinds"]
 
-#: words whose stem or ending is remembered; a million letters hold no more than these, misprints aside
-WORDS_KEPT = 200_000
+#: phrases and their kinds, and the kind where none of them stands
+Known = tuple[tuple[tuple[tuple[str, ...], str], ...], str]
 
 #: kind -> its words and phrases, normalised and in lower case
 KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -133,21 +136,22 @@ def _index_phrases() -> Mapping[str, tuple[tuple[tuple[str, ...], str], ...]]:
     return {first: tuple(sorted(found, key=lambda pair: -len(pair[0]))) for first, found in index.items()}
 
 
-def find_kinds(words: Sequence[str]) -> list[tuple[int, int, str]]:
+def find_kinds(words: "Sequence[Word]") -> list[tuple[int, int, str]]:
     """Give (first, last, kind) of words and phrases of a known kind, dates and numbers; indices are inclusive.
 
     Examples
     --------
-    >>> find_kinds("the claimant failed physical therapy".split())
+    >>> from imr_rationale.language.words import split_words
+    >>> find_kinds(split_words("the claimant failed physical therapy").words)
     [(1, 1, '<person>'), (3, 4, '<therapy>')]
     """
     found = []
     following = 0
-    for i, (phrases, kind) in [(i, known) for i, known in enumerate(map(_look_up, words)) if known]:
+    for i, (phrases, kind) in [(i, word.known) for i, word in enumerate(words) if word.known]:
         if i < following:
             continue
         for phrase, name in phrases:
-            if len(phrase) == 1 or tuple(words[i : i + len(phrase)]) == phrase:
+            if len(phrase) == 1 or tuple([word.text for word in words[i : i + len(phrase)]]) == phrase:
                 following = i + len(phrase)
                 found.append((i, following - 1, name))
                 break
@@ -162,8 +166,9 @@ def replace_kinds(words: Sequence[T], kinds: Iterable[tuple[int, int, T]]) -> li
 
     Examples
     --------
-    >>> words = "the claimant failed naproxen and physical therapy of the knee".split()
-    >>> " ".join(replace_kinds(words, find_kinds(words)))
+    >>> from imr_rationale.language.words import split_words
+    >>> text = "the claimant failed naproxen and physical therapy of the knee"
+    >>> " ".join(replace_kinds(text.split(), find_kinds(split_words(text).words)))
     'the <person> failed <drug> and <therapy> of the <body>'
     """
     replaced: list[T] = []
@@ -175,8 +180,7 @@ def replace_kinds(words: Sequence[T], kinds: Iterable[tuple[int, int, T]]) -> li
     return [*replaced, *words[following:]]
 
 
-@lru_cache(maxsize=WORDS_KEPT)
-def _look_up(word: str) -> tuple[tuple[tuple[tuple[str, ...], str], ...], str] | None:
+def look_up(word: str) -> Known | None:
     """Give the phrases that begin with a word, and its kind where none of them stands; None where there is neither."""
     phrases = _index_phrases().get(word, ())
     kind = word if word[0] == "<" else _read_ending(word)

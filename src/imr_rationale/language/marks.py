@@ -12,6 +12,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from imr_rationale.language.sentences import list_sentences
+from imr_rationale.language.tables import Table
 from imr_rationale.language.words import read_lowered
 
 __all__ = ["DECIDES", "MARKS", "SUPPORTS", "find_marks", "is_general", "is_guideline_text", "read_doc_marks"]
@@ -53,6 +54,8 @@ MARKS: Mapping[str, str] = MappingProxyType(
     }
 )
 NAMES = tuple(MARKS)
+#: indices of marks, in whatever order -> the marks, in the order of `MARKS`
+NAMED: Table[tuple[int, ...], tuple[str, ...]] = Table(lambda found: tuple(NAMES[i] for i in sorted(found)))
 
 
 @cache
@@ -64,15 +67,15 @@ def _make_set() -> "re2.Set":
     return found
 
 
-def find_marks(lowered: str) -> list[str]:
+def find_marks(lowered: str) -> tuple[str, ...]:
     """Give the marks of a sentence in lower case, in the order of `MARKS`.
 
     Examples
     --------
     >>> find_marks("the patient was seen in may.")
-    ['says:patient', 'past', 'modal']
+    ('says:patient', 'past', 'modal')
     """
-    return [NAMES[i] for i in sorted(_make_set().Match(lowered) or ())]
+    return NAMED[tuple(_make_set().Match(lowered) or ())]
 
 
 def is_general(marks: Collection[str]) -> bool:
@@ -80,9 +83,9 @@ def is_general(marks: Collection[str]) -> bool:
     return "says:guideline" in marks and "says:patient" not in marks
 
 
-def is_guideline_text(text: str) -> bool:
-    """Say whether a sentence names a guideline and no one's case."""
-    return is_general(find_marks(text.lower()))
+def is_guideline_text(lowered: str) -> bool:
+    """Say whether a sentence in lower case names a guideline and no one's case."""
+    return is_general(find_marks(lowered))
 
 
 @Language.component("imr_marks")
@@ -93,7 +96,7 @@ def set_marks(doc: Doc) -> Doc:
     return doc
 
 
-def read_doc_marks(doc: Doc) -> list[list[str]]:
+def read_doc_marks(doc: Doc) -> list[tuple[str, ...]]:
     """Give the marks of each sentence of a Doc of the pipeline, parallel to `list_sentences`."""
-    found: list[list[str]] = doc.user_data["marks"]
+    found: list[tuple[str, ...]] = doc.user_data["marks"]
     return found

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
+from typing import Any
 
 import spacy
 from spacy.language import Language
@@ -10,6 +11,7 @@ from spacy.tokens import Doc
 
 # imported for the factories that they register
 from imr_rationale.language import cues, marks, scrub, sentences, words  # noqa: F401
+from imr_rationale.language.tables import WORDS_KEPT
 
 __all__ = ["COMPONENTS", "MAX_RUN", "make_docs", "make_nlp", "soften_text"]
 
@@ -24,6 +26,9 @@ def make_nlp() -> Language:
     """Build the pipeline once a process: a blank English tokenizer and the components of this package."""
     nlp = spacy.blank("en")
     nlp.max_length = 10_000_000
+    # by default it remembers 10,000 strings and takes all others apart anew
+    tokenizer: Any = nlp.tokenizer
+    tokenizer.max_cache_size = WORDS_KEPT
     for name in COMPONENTS:
         nlp.add_pipe(name)
     return nlp

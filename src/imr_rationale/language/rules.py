@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from spacy.tokens import Span
+from spacy.tokens import Doc
 
 from imr_rationale.labels import check_reasons
 from imr_rationale.language.cues import CONCEPTS
@@ -238,13 +238,9 @@ RULES: tuple[Rule, ...] = (
 RULE_REASONS: Mapping[str, str] = MappingProxyType({rule.name: rule.reason for rule in RULES})
 
 
-def find_rules(cues: Sequence[Span]) -> tuple[str, ...]:
-    """Give the names of the rules that hold for cues of one Doc in sentences about the patient, sorted."""
-    if not cues:
-        return ()
-    doc = cues[0].doc
+def find_rules(doc: Doc, cues: Sequence[tuple[int, int, str]]) -> tuple[str, ...]:
+    """Give the names of the rules that hold for some cues of a Doc in sentences about the patient, sorted."""
+    marks = read_doc_marks(doc)
     ends = [end for _, end in list_sentences(doc)]
-    general = [is_general(marks) for marks in read_doc_marks(doc)]
-    return tuple(
-        sorted({cue.label_ for cue in cues if not general[bisect_right(ends, cue.start_char)]} & RULE_REASONS.keys())
-    )
+    named = [(start, label) for start, _, label in cues if label in RULE_REASONS]
+    return tuple(sorted({label for start, label in named if not is_general(marks[bisect_right(ends, start)])}))

@@ -9,13 +9,13 @@ in discharge summaries" (NegEx, 2001), and Harkema et al., "ConText" (2009).
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
-from typing import NamedTuple
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
-from imr_rationale.language.lexicon import WORDS_KEPT
-from imr_rationale.language.words import Words
+if TYPE_CHECKING:
+    from imr_rationale.language.words import Words
 
-__all__ = ["STATUSES", "TRIGGERS", "Trigger", "find_scopes", "read_status"]
+__all__ = ["STATUSES", "TRIGGERS", "Trigger", "find_heads", "find_scopes", "read_status"]
 
 #: `absent`: known not to be there; `unproven`: not shown; `failed`: tried without success; else `affirmed`
 STATUSES = ("affirmed", "absent", "unproven", "failed")
@@ -49,10 +49,9 @@ FAILED_RE = re.compile(
     r"despite|not responded|persist\w*)\b",
     re.ASCII,
 )
-# a new clause or sentence ends a trigger's scope
-SCOPE_END_RE = re.compile(
-    r"[.!?](?=\s|$)|\b(?:but|however|although|though|while|whereas|which|therefore)\b|;|:", re.ASCII
-)
+# a new clause or sentence ends a trigger's scope: its stop, or the word that it begins with
+SCOPE_STOP_RE = re.compile(r"[.!?;:](?:(?<=[;:])|(?=\s|$))", re.ASCII)
+SCOPE_TURN_RE = re.compile(r"\b(?:but|however|although|though|while|whereas|which|therefore)\b", re.ASCII)
 #: characters that a trigger reaches forward and backward
 SCOPE_BEFORE, SCOPE_AFTER = 90, 60
 
@@ -120,7 +119,7 @@ TRIGGERS = (
 )
 
 
-def find_scopes(lowered: str, words: Words) -> bytes:
+def find_scopes(lowered: str, words: "Words") -> bytes:
     """Find the scopes of all triggers.
 
     Parameters
@@ -145,12 +144,10 @@ def find_scopes(lowered: str, words: Words) -> bytes:
     >>> read_status(find_scopes(text, split_words(text)), text.index("conservative"))
     'failed'
     """
-    places: list[list[int]] = [[] for _ in TRIGGERS]
-    for start, heads in zip(words.starts, map(_find_heads, words.words), strict=True):
-        for i, offset in heads:
-            places[i].append(start + offset)
-    ends = [match.start() for match in SCOPE_END_RE.finditer(lowered)] if any(places) else []
     scopes = bytearray(len(lowered))
+    *places, turns = _find_places(words)
+    stops = chain(SCOPE_STOP_RE.finditer(lowered), _match_at(SCOPE_TURN_RE, lowered, turns)) if any(places) else ()
+    ends = sorted(match.start() for match in stops)
     # the strongest come last, over all others
     for trigger, starts in zip(reversed(TRIGGERS), reversed(places), strict=True):
         status = bytes([STATUSES.index(trigger.status)])
@@ -160,10 +157,22 @@ def find_scopes(lowered: str, words: Words) -> bytes:
     return bytes(scopes)
 
 
-@lru_cache(maxsize=WORDS_KEPT)
-def _find_heads(word: str) -> tuple[tuple[int, int], ...]:
-    """Give (trigger, offset) of what may begin in a word: "non-negative" holds one."""
-    return tuple((i, match.start()) for i, trigger in enumerate(TRIGGERS) for match in trigger.heads.finditer(word))
+def _find_places(words: "Words") -> list[list[int]]:
+    """Give for each of `HEADS` the places where its words stand."""
+    places: list[list[int]] = [[] for _ in HEADS]
+    for start, word in zip(words.starts, words.words, strict=True):
+        for i, offset in word.heads:
+            places[i].append(start + offset)
+    return places
+
+
+def find_heads(word: str) -> tuple[tuple[int, int], ...]:
+    """Give (index in `HEADS`, offset) of what may begin in a word: "non-negative" holds one."""
+    return tuple((i, match.start()) for i, heads in enumerate(HEADS) for match in heads.finditer(word))
+
+
+#: what each trigger, and at last a turn, may begin with
+HEADS = (*(trigger.heads for trigger in TRIGGERS), SCOPE_TURN_RE)
 
 
 def _match_at(pattern: re.Pattern[str], text: str, places: Iterable[int]) -> Iterator[re.Match[str]]:

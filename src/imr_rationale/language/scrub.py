@@ -9,20 +9,22 @@ from spacy.util import filter_spans
 
 from imr_rationale.language.marks import DECIDES, SUPPORTS, find_marks, is_general, read_doc_marks
 from imr_rationale.language.sentences import list_sentences
-from imr_rationale.language.words import read_lowered, read_text
+from imr_rationale.language.words import read_lowered, read_text, strip_span
 from imr_rationale.letters.folding import fold_case
 
-__all__ = ["find_verdict_clauses", "scrub_verdict"]
+__all__ = ["find_verdict_clauses", "list_kept", "read_verdict", "scrub_verdict"]
 
 # a clause begins after ", " "; " ": " and before "because", "which would", "to support", …; white space is looked at
 # from its beginning only, or a long run of it would be read once for each of its characters
 CLAUSE_RE = re.compile(
-    r"(?<=[,;:])\s+"
-    r"|(?<!\s)\s+(?=(?:because|since|as|due to|given|without|absent|until|unless|if|but|although|though|while|whereas|therefore|"
+    r"\s(?:(?<=[,;:]\s)\s*"
+    r"|(?<!\s\s)\s*(?=(?:because|since|as|due to|given|without|absent|until|unless|if|but|although|though|while|whereas|therefore|"
     r"thus|hence|so|and therefore|and thus|which|that (?:would|could|might|may|will|warrants?|supports?|justif\w+)|"
     r"who would|in order to|to (?:warrant|support|justify|necessitate|require|indicate|establish|approve|authori[sz]e)|"
-    r"warranting|supporting|justifying|necessitating)\b)"
+    r"warranting|supporting|justifying|necessitating)\b))"
 )
+# white space other than one space
+GAP_RE = re.compile(r"\s(?:\s+|(?<! ))")
 
 
 def find_verdict_clauses(text: str) -> Iterator[tuple[int, int, str]]:
@@ -66,17 +68,33 @@ def set_verdict_spans(doc: Doc) -> Doc:
             span = doc.char_span(begin + start, begin + end, label=label, alignment_mode="expand")
             if span is not None:
                 spans.append(span)
-    doc.spans["verdict"] = filter_spans(spans)
+    kept = doc.spans["verdict"] = filter_spans(spans)
+    doc.user_data["verdict"] = [(span.start_char, span.end_char, span.label_) for span in kept]
     return doc
+
+
+def read_verdict(doc: Doc) -> list[tuple[int, int, str]]:
+    """Give (start_char, end_char, label) of the verdict spans of a Doc of the pipeline, faster than its spans do."""
+    found: list[tuple[int, int, str]] = doc.user_data["verdict"]
+    return found
 
 
 def scrub_verdict(doc: Doc) -> str:
     """Give the text of `doc` without its verdict spans."""
     text = read_text(doc)
-    parts = []
+    return " ".join([text[start:end] for start, end in list_kept(doc)])
+
+
+def list_kept(doc: Doc) -> list[tuple[int, int]]:
+    """Give (start_char, end_char) of what `scrub_verdict` joins: stretches of words with one space between them."""
+    text = read_text(doc)
+    gaps = [match.span() for match in GAP_RE.finditer(text)]
+    cuts = sorted([*gaps, *((start, end) for start, end, _ in read_verdict(doc)), (len(text), len(text))])
+    kept = []
     position = 0
-    for span in doc.spans["verdict"]:
-        parts.append(text[position : span.start_char])
-        position = span.end_char
-    parts.append(text[position:])
-    return " ".join(" ".join(parts).split())
+    for start, end in cuts:
+        stretch = strip_span(text, position, start)
+        if stretch[0] < stretch[1]:
+            kept.append(stretch)
+        position = max(position, end)
+    return kept

@@ -13,7 +13,7 @@ import numpy as np
 from imr_rationale.labels import REASONS, check_reasons
 from imr_rationale.language.lexicon import find_kinds, replace_kinds
 from imr_rationale.language.pipeline import soften_text
-from imr_rationale.language.words import split_plain, split_words
+from imr_rationale.language.words import find_ends, split_plain, split_words
 from imr_rationale.learning.features import SentenceRow, make_features
 from imr_rationale.learning.model import ROW_TEXTS, RationaleModel, make_row_words, read_decisions
 from imr_rationale.learning.second_stage import FINDING
@@ -125,11 +125,15 @@ def _split(model: RationaleModel, row: SentenceRow, decision: str, coef: np.ndar
 def _find_places(text: str, row: SentenceRow, block: str, term: str) -> Iterator[tuple[int, int]]:
     """Yield the span of each word of each occurrence of a term; marks stand nowhere."""
     start = row.start_char
-    starts, ends, words = split_words(fold_case(text[start : row.end_char]))
-    kinds = find_kinds(words)
+    lowered = fold_case(text[start : row.end_char])
+    words = split_words(lowered)
+    starts, ends = words.starts, find_ends(lowered, words)
+    kinds = find_kinds(words.words)
     if block == "statuses":
         spans = [
-            (a + i, a + i + len(found)) for a, word in zip(starts, words, strict=True) for i, found in split_plain(word)
+            (a + i, a + i + len(found))
+            for a, word in zip(starts, words.words, strict=True)
+            for i, found in split_plain(word.text)
         ]
         spans += [(starts[first], ends[last]) for first, last, _ in kinds]
         found = zip(spans, row.statuses, strict=True)

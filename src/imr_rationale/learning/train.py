@@ -53,7 +53,7 @@ CORPUS, LETTERS = "corpus", "letters"
 #: items from which on processes that make features pay for themselves, and how many one makes at a time
 MANY_ITEMS, CHUNK_ITEMS = 5_000, 500
 #: what of an item's features is words
-WORDS = tuple(field.name for field in fields(ItemFeatures) if field.name not in {"rationale", "rows"})
+WORDS = tuple(field.name for field in fields(ItemFeatures) if field.name not in {"item", "rows"})
 #: with fewer writers to a fold, folds would be too unlike each other
 WRITERS_A_FOLD = 2
 
