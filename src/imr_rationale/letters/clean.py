@@ -84,8 +84,10 @@ def clean_text(text: str) -> tuple[str, tuple[str, ...]]:
     >>> clean_text("The \ufb01nding isn\u00e2\u20ac\u2122t\u00a0new.")
     ('The finding isn’t new.', ('mojibake repaired',))
     """
-    text = LINE_END_RE.sub("\n", text)
     notes: tuple[str, ...] = ()
+    # to look for two characters costs a hundredth of what the expression does
+    if not text.isascii() or "\r" in text or "\v" in text:
+        text = LINE_END_RE.sub("\n", text)
     if not text.isascii():
         text = SURROGATE_RE.sub(REPLACEMENT, text)
         repaired = _repair_mojibake(text)
