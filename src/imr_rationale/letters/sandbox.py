@@ -38,9 +38,12 @@ MAX_FRAME = 12 * MAX_CHARS + 1_000_000
 STEPS: Mapping[str, type[Step]] = MappingProxyType({"Opened": Opened, "Document": Document, "Reject": Reject})
 #: of answers that wait to be read: a hundred letters, and what Linux lets every user have
 PIPE_BYTES = 1 << 20
+#: of freed memory that glibc keeps: PDFium frees all that a file took, and to get it anew takes a twelfth of the time
+SPARE_BYTES = 16_000_000
 #: children that a file may end one after the other, without any answer in between
 MAX_FAILURES = 1_000
 # "\x1b[2J", half of a character: the child has cleaned these out of every text
+UNCLEAN = bytes((*range(9), 0x0B, *range(0x0E, 0x20), 0x7F))
 UNCLEAN_RE = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff]")
 NO_ANSWER = "reading it gave no valid answer"
 
@@ -189,7 +192,7 @@ def _check_step(step: Step, last: Step | None, source: str) -> None:
 
 
 def _make_environment() -> dict[str, str]:
-    """Give the child's environment, where PYTHONPATH does not name the current folder.
+    """Give the child's environment, where memory is kept for the next file and PYTHONPATH is not the current folder.
 
     An empty part of it does, mostly by accident ("$PYTHONPATH:/more"). Where this package itself stands there, it is
     kept.
@@ -197,7 +200,7 @@ def _make_environment() -> dict[str, str]:
     parts = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if not _is_here(Path(__file__).parents[2]):
         parts = [part for part in parts if not _is_here(Path(part))]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(parts)}
+    return {"MALLOC_TOP_PAD_": str(SPARE_BYTES), **os.environ, "PYTHONPATH": os.pathsep.join(parts)}
 
 
 def _is_here(folder: Path) -> bool:
@@ -231,12 +234,21 @@ def _read_value(name: str, value: object) -> Any:
         case "source" | "kind" | "error", str(value):
             return print_name(value)
         case "text" | "id" | "outcome" | "treatment", str(value):
-            return UNCLEAN_RE.sub(REPLACEMENT, value)
+            return value if _is_clean(value) else UNCLEAN_RE.sub(REPLACEMENT, value)
         case "id" | "outcome" | "treatment", None:
             return None
         case "notes", [*notes] if all(isinstance(note, str) for note in notes):
             return tuple(print_name(str(note)) for note in notes)
     raise ValueError(name)
+
+
+def _is_clean(text: str) -> bool:
+    """Say whether a text needs no cleaning, in a tenth of the time that cleaning takes."""
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        return False
+    return len(data.translate(None, UNCLEAN)) == len(data)
 
 
 class _Child:
