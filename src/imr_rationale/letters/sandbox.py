@@ -38,6 +38,8 @@ MAX_FRAME = 12 * MAX_CHARS + 1_000_000
 STEPS: Mapping[str, type[Step]] = MappingProxyType({"Opened": Opened, "Document": Document, "Reject": Reject})
 #: of answers that wait to be read: a hundred letters, and what Linux lets every user have
 PIPE_BYTES = 1 << 20
+#: read at a time; to ask for a megabyte takes as long as to parse some lines, however little there is
+READ_BYTES = 1 << 16
 #: of freed memory that glibc keeps: PDFium frees all that a file took, and to get it anew takes a twelfth of the time
 SPARE_BYTES = 16_000_000
 #: children that a file may end one after the other, without any answer in between
@@ -326,7 +328,7 @@ class _Child:
             if writable:
                 self._flush()
             if readable:
-                return os.read(self._answers, PIPE_BYTES)
+                return os.read(self._answers, READ_BYTES)
         raise _Lost(f"not read within {self.limits.seconds:g} seconds")
 
     def _explain_crash(self, error: str) -> str:
