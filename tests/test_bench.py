@@ -4,6 +4,7 @@ import json
 import math
 import random
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from click.testing import CliRunner
 import imr_rationale
 from bench import __main__ as command
 from bench import memory, parsing, predicting, processes, training
-from bench.figures import Figure, Sizes, Target, judge, measure_rates
+from bench.figures import CPU, WALL, Figure, Sizes, Target, judge, measure_rates
 from bench.letters import list_rationales, make_letters
 from bench.processes import Run, list_descendants, pin, read_cpu_seconds, run_command
 from bench.readme import write_readme
@@ -134,6 +135,16 @@ def test_measure_rates_take_turns_and_count_no_preparation() -> None:
     assert min(map(min, rates.values())) > max(map(max, rates.values())) / 5
 
 
+def test_measure_rates_counts_waiting_by_the_clock_on_the_wall() -> None:
+    [[computing], [waiting]] = (measure_rates({"sleep": _sleep}, 1, clock=clock)["sleep"] for clock in (CPU, WALL))
+    assert computing > 20 > waiting
+
+
+def _sleep(number: int) -> int:
+    time.sleep(0.1)
+    return 1
+
+
 SPIN = "import time\nwhile time.process_time() < 0.4: pass"
 NESTED = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SPIN!r}]); x = bytearray(80_000_000)\n"
 
@@ -187,7 +198,7 @@ def test_pin_is_undone() -> None:
 
 def test_parsing_measure_reads_every_letter(tmp_path: Path) -> None:
     figures = list(parsing.measure(TINY, tmp_path))
-    assert [figure.name.partition(".")[2] for figure in figures] == list(parsing.ABOUT)
+    assert [figure.name.partition(".")[2] for figure in figures] == [*parsing.ABOUT, *parsing.ABOUT_WALL]
     assert all(figure.value > 0 for figure in figures)
 
 

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -44,7 +45,9 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 def read_all(sandbox: Sandbox, *paths: Path) -> list[Document | Reject]:
-    found = find_files(paths)
+    """Read files as a chunk of them is read: the child is told of all."""
+    found = list(find_files(paths))
+    sandbox.expect((path, path.name) for path in found if isinstance(path, Path))
     return [
         step for path in found for step in ([path] if isinstance(path, Reject) else sandbox.read(path, name=path.name))
     ]
@@ -1000,6 +1003,86 @@ def test_a_child_killed_between_two_files_costs_nothing(tmp_path: Path) -> None:
             assert sandbox._child is not None
             sandbox._child._process.kill()
             sandbox._child._process.wait()
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        pytest.param("os.kill(os.getpid(), signal.SIGKILL)", "reading it crashed (SIGKILL)", id="killed"),
+        pytest.param("raise KeyError(name)", "cannot be read (KeyError)", id="error"),
+        pytest.param("time.sleep(60)", "not read within 2 seconds", id="sleep"),
+        pytest.param("os.write(3, b'nonsense\\n' * 3)", "reading it gave no valid answer", id="nonsense"),
+        pytest.param(say("Reject", source="other.txt", kind="text", error=""), "no valid answer", id="another file"),
+        pytest.param(f"os.write(3, b'null\\n'); {say('Opened', source='c.txt', kind='text')}", "no valid answer", id="no answer"),
+    ],
+)  # fmt: skip
+def test_a_file_read_ahead_costs_itself(
+    code: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    patch_child(monkeypatch, code)
+    for name, data in {"a": GOOD, "b": b"bad", "c": GOOD, "d": b"bad", "e": b"bad", "f": GOOD}.items():
+        (tmp_path / f"{name}.txt").write_bytes(data)
+    with Sandbox(Limits(seconds=2)) as sandbox:
+        found = read_all(sandbox, tmp_path)
+    assert [step.source for step in found] == [f"{name}.txt" for name in "abcdef"]
+    assert [type(step).__name__[0] for step in found] == ["D", "R", "D", "R", "R", "D"]
+    for step in found:
+        if isinstance(step, Reject):
+            assert_named(step, message)
+
+
+def test_reading_ahead_waits_for_nobody(tmp_path: Path) -> None:
+    """Requests and answers that no pipe holds; what waits to be read takes none of the time of a file."""
+    folder = tmp_path / ("long" * 60) / ("name" * 60)
+    folder.mkdir(parents=True)
+    paths = [folder / f"{number:04}.txt" for number in range(300)]
+    for path in paths:
+        path.write_text(f"Cane {path.name}: Upheld" * 1_000)
+    with Sandbox(Limits(seconds=2)) as sandbox:
+        sandbox.expect((path, None) for path in paths)
+        [first] = sandbox.read(paths[0])
+        time.sleep(2.5)
+        found = [first, *(step for path in paths[1:] for step in sandbox.read(path))]
+    assert [step.text[:13] for step in found if isinstance(step, Document)] == [f"Cane {path.name}" for path in paths]
+
+
+def test_files_may_be_read_in_another_order_than_expected(tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / f"{name}.txt").write_text(f"Cane {name}: Upheld")
+    with Sandbox(LIMITS) as sandbox:
+        for order in ("abc", "b", "aac", "cba"):
+            sandbox.expect((tmp_path / f"{name}.txt", name) for name in "aabc")
+            found = [step for name in order for step in sandbox.read(tmp_path / f"{name}.txt", name=name)]
+            assert [step.source for step in found] == [*order]
+            assert [step.text for step in found if isinstance(step, Document)] == [
+                f"Cane {name}: Upheld" for name in order
+            ]
+
+
+def test_a_read_that_is_broken_off_costs_no_other_file(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(write_zip({"a.txt": GOOD, "b.txt": GOOD}))
+    (tmp_path / "b.txt").write_bytes(GOOD)
+    with Sandbox(LIMITS) as sandbox:
+        sandbox.expect((tmp_path / name, name) for name in ("a.zip", "b.txt", "b.txt"))
+        broken = sandbox.read(tmp_path / "a.zip", name="a.zip")
+        assert next(broken).source == "a.zip/a.txt"
+        broken.close()
+        for _ in range(2):
+            [found] = sandbox.read(tmp_path / "b.txt", name="b.txt")
+            assert isinstance(found, Document)
+
+
+def test_a_child_killed_before_it_came_to_a_file_costs_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(GOOD)
+    with Sandbox(LIMITS) as sandbox:
+        [_] = sandbox.read(tmp_path / "a.txt")
+        assert sandbox._child is not None
+        sandbox._child._process.kill()
+        sandbox._child._process.wait()
+        sandbox.expect([(tmp_path / "a.txt", None)] * 2)
+        for _ in range(2):
+            [found] = sandbox.read(tmp_path / "a.txt")
+            assert isinstance(found, Document)
 
 
 def test_rows_behind_the_place_where_a_table_ends_badly_are_named(

@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ftfy.badness import BADNESS_RE, MOJIBAKE_CATEGORIES
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from imr_rationale.errors import SourceError
 from imr_rationale.learning.corpus import AnnotatedLetter
 from imr_rationale.learning.printed import LAYOUTS, can_print
 from imr_rationale.learning.render import render_layout, render_markdown, render_pdf
 from imr_rationale.letters import sources
-from imr_rationale.letters.clean import clean_text, decode_bytes
+from imr_rationale.letters.clean import _find_mojibake, clean_text, decode_bytes
 from imr_rationale.letters.extract import find_kind
 from imr_rationale.letters.layout import parse_document, parse_letter, read_letter
 from imr_rationale.letters.limits import MAX_CHARS, Limits
@@ -228,6 +231,16 @@ def test_read_document_decodes(data: bytes, expected: str, tmp_path: Path) -> No
 def test_clean_text(text: str, expected: str, notes: tuple[str, ...]) -> None:
     assert clean_text(text) == (expected, notes)
     assert clean_text(expected)[0] == expected
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_find_mojibake_gives_what_ftfy_finds_in_the_whole_text(data: st.DataObject) -> None:
+    letters = st.one_of(*(st.from_regex(f"[{chars}]", fullmatch=True) for chars in MOJIBAKE_CATEGORIES.values()))
+    pieces = st.one_of(letters, st.sampled_from("ÃÂГўВЂВâ€™ŒØ√± a.\nZ"), st.text("ab .\n-", min_size=5, max_size=40))
+    text = "".join(data.draw(st.lists(pieces, max_size=12)))
+    found = BADNESS_RE.search(text)
+    assert _find_mojibake(text) == (found and found.group())
 
 
 def test_decode_bytes_marks_what_no_character_stands_for() -> None:

@@ -1,6 +1,7 @@
 """What was measured, what it is held against, and whether that is enough."""
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -95,8 +96,9 @@ def measure_rates(
     n_rounds: int,
     *,
     prepare: Callable[[int], None] = lambda number: None,
+    clock: str = CPU,
 ) -> dict[str, list[float]]:
-    """Give how many a second of computing each task did in each round.
+    """Give how many a second each task did in each round.
 
     The tasks take turns, as what else the machine does is to fall on all of them.
 
@@ -106,14 +108,17 @@ def measure_rates(
         Number of the round -> how many were done.
     prepare : callable
         Called before each round, outside the time that is taken.
+    clock : {"CPU", "wall"}
+        Seconds of computing, of all processes, or seconds that a user waits.
     """
+    read_clock = read_cpu_seconds if clock == CPU else time.perf_counter
     rates: dict[str, list[float]] = {name: [] for name in tasks}
     for number in range(n_rounds):
         prepare(number)
         for name, task in tasks.items():
-            begun = read_cpu_seconds()
+            begun = read_clock()
             n_done = task(number)
-            rates[name].append(n_done / max(read_cpu_seconds() - begun, 1e-9))
+            rates[name].append(n_done / max(read_clock() - begun, 1e-9))
     return rates
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.figures import CPU, Figure, Sizes, Target, measure_rates, summarize
+from bench.figures import CPU, WALL, Figure, Sizes, Target, measure_rates, summarize
 from bench.letters import make_letters
 
 if TYPE_CHECKING:
@@ -26,6 +26,15 @@ ABOUT: Mapping[str, tuple[str, str, Target | None]] = {
         Target(0.6),
     ),
 }
+#: what two processes do at the same time counts once here
+ABOUT_WALL: Mapping[str, tuple[str, str, Target | None]] = {
+    "pdf_bare_wall": ("pypdfium2's bare extraction", "", None),
+    "pdf_sandboxed_wall": (
+        "PDF parsed as `imr parse` does, reader process beside",
+        "parse.pdf_bare_wall",
+        Target(0.6),
+    ),
+}
 
 
 def measure(sizes: Sizes, folder: Path) -> Iterator[Figure]:
@@ -33,7 +42,7 @@ def measure(sizes: Sizes, folder: Path) -> Iterator[Figure]:
     from imr_rationale.letters.sandbox import Sandbox
 
     with Sandbox() as sandbox:
-        jobs: dict[str, Callable[[Iterable[Path]], int]] = {
+        jobs: dict[str, Callable[[Sequence[Path]], int]] = {
             "read_file": _read_files,
             "text": _parse_texts,
             "text_sandboxed": lambda files: _parse_sandboxed(sandbox, files),
@@ -41,6 +50,8 @@ def measure(sizes: Sizes, folder: Path) -> Iterator[Figure]:
             "pdf_extracted": _extract_pdfs,
             "pdf": _parse_pdfs,
             "pdf_sandboxed": lambda files: _parse_sandboxed(sandbox, files),
+            "pdf_bare_wall": _extract_bare,
+            "pdf_sandboxed_wall": lambda files: _parse_sandboxed(sandbox, files),
         }
         start = 0
         tasks = {}
@@ -53,16 +64,24 @@ def measure(sizes: Sizes, folder: Path) -> Iterator[Figure]:
             job(write(2, folder, start))  # imports, tables, the reader's start
             start += 2
             tasks[name] = _bind(job, files)
-        rates = measure_rates(tasks, sizes.n_rounds)
-    for name, values in rates.items():
-        what, beside, target = ABOUT[name]
-        size = sizes.pdfs if "pdf" in name else sizes.letters
-        yield Figure(
-            f"parse.{name}", what, **summarize(values), unit=UNIT, clock=CPU, size=size, beside=beside, target=target
-        )
+        for clock, about in ((CPU, ABOUT), (WALL, ABOUT_WALL)):
+            rates = measure_rates({name: tasks[name] for name in about}, sizes.n_rounds, clock=clock)
+            for name, values in rates.items():
+                what, beside, target = about[name]
+                size = sizes.pdfs if "pdf" in name else sizes.letters
+                yield Figure(
+                    f"parse.{name}",
+                    what,
+                    **summarize(values),
+                    unit=UNIT,
+                    clock=clock,
+                    size=size,
+                    beside=beside,
+                    target=target,
+                )
 
 
-def _bind(job: Callable[[Iterable[Path]], int], files: Sequence[Sequence[Path]]) -> Callable[[int], int]:
+def _bind(job: Callable[[Sequence[Path]], int], files: Sequence[Sequence[Path]]) -> Callable[[int], int]:
     return lambda number: job(files[number])
 
 
@@ -93,9 +112,10 @@ def _parse_texts(paths: Iterable[Path]) -> int:
     return sum(bool(parse_letter(path.read_text(encoding="utf-8")).items) for path in paths)
 
 
-def _parse_sandboxed(sandbox: "Sandbox", paths: Iterable[Path]) -> int:
+def _parse_sandboxed(sandbox: "Sandbox", paths: Sequence[Path]) -> int:
     from imr_rationale.letters.layout import parse_document
 
+    sandbox.expect((path, None) for path in paths)
     return sum(bool(parse_document(step).items) for path in paths for step in sandbox.read(path))
 
 

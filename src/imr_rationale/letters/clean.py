@@ -28,6 +28,8 @@ INVISIBLE = dict.fromkeys(
 )
 LIGATURES = {0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "ffl", 0xFB05: "st", 0xFB06: "st"}
 TRANSLATION = {**SPACES, **INVISIBLE, **LIGATURES}
+# what is more than seven characters from any that is not ASCII
+ASCII_RUN_RE = re.compile(r"(?<=[\x00-\x7f]{7})[\x00-\x7f]+(?=[\x00-\x7f]{7})")
 # "treat-" at a line's end and "ment" on the next
 HYPHENATED_RE = re.compile(r"\b([A-Za-z]{2,30})-\n([a-z]{2,30})\b")
 #: a hyphen behind these may be meant: "non-diagnostic"
@@ -84,8 +86,10 @@ def clean_text(text: str) -> tuple[str, tuple[str, ...]]:
     >>> clean_text("The \ufb01nding isn\u00e2\u20ac\u2122t\u00a0new.")
     ('The finding isn’t new.', ('mojibake repaired',))
     """
-    text = LINE_END_RE.sub("\n", text)
     notes: tuple[str, ...] = ()
+    # to look for two characters costs a hundredth of what the expression does
+    if not text.isascii() or "\r" in text or "\v" in text:
+        text = LINE_END_RE.sub("\n", text)
     if not text.isascii():
         text = SURROGATE_RE.sub(REPLACEMENT, text)
         repaired = _repair_mojibake(text)
@@ -95,20 +99,27 @@ def clean_text(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _describe(text: str, repaired: str) -> Iterator[str]:
-    from ftfy.badness import BADNESS_RE
-
     if lost := text.count(REPLACEMENT):
         yield f"{lost} characters could not be read"
     if repaired != text:
         yield "mojibake repaired"
-    if left := BADNESS_RE.search(repaired.replace(REPLACEMENT, " ")):
-        yield f"mojibake left as it is: {left.group()!r}"
+    if left := _find_mojibake(repaired.replace(REPLACEMENT, " ")):
+        yield f"mojibake left as it is: {left!r}"
 
 
 def _repair_mojibake(text: str) -> str:
     import ftfy
 
-    return ftfy.fix_encoding(text)
+    # it changes nothing else, and takes milliseconds to find that out
+    return ftfy.fix_encoding(text) if _find_mojibake(text) else text
+
+
+def _find_mojibake(text: str) -> str | None:
+    """Give the first characters that look like mojibake to ftfy: seven at most, and not all of them ASCII."""
+    from ftfy.badness import BADNESS_RE
+
+    found = BADNESS_RE.search(ASCII_RUN_RE.sub("", text))
+    return found.group() if found else None
 
 
 def _join_hyphenated(text: str) -> str:

@@ -198,11 +198,14 @@ def _baselines(textpage: "pypdfium2.PdfTextPage", lines: Sequence[str]) -> Itera
     from pypdfium2 import raw
 
     x, y = c_double(), c_double()
+    page, places = textpage.raw, (byref(x), byref(y))
+    find_char, find_origin = raw.FPDFText_GetCharIndexFromTextIndex, raw.FPDFText_GetCharOrigin
+    last = sum(map(len, lines)) + 2 * len(lines) - 3
+    # PDFium leaves characters out of the text and adds none: where the last one keeps its place, all do
+    is_whole = find_char(page, last) == last
     index = 0
     for line in lines:
-        raw.FPDFText_GetCharOrigin(
-            textpage, raw.FPDFText_GetCharIndexFromTextIndex(textpage, index), byref(x), byref(y)
-        )
+        find_origin(page, index if is_whole else find_char(page, index), *places)
         yield y.value
         index += len(line) + 2
 

@@ -21,6 +21,8 @@ NUMBER_RE = re.compile(r"\d{1,4}$")
 DIGITS_RE = re.compile(r"\d+")
 #: lines at the top and at the bottom of a page that may be running headers
 EDGE_LINES = 3
+#: pages that a running header stands on at least
+MIN_PAGES = 3
 
 
 def drop_page_lines(lines: Sequence[Line]) -> tuple[Line, ...]:
@@ -52,17 +54,17 @@ def find_body_lines(pages: Sequence[Sequence[str]]) -> Iterator[list[int]]:
     A line is running when it stands at the edge of at least three pages, and of half of them, with other numbers at
     most.
     """
-    counts = Counter(key for lines in pages for key in {_fold(lines[i]) for i in _find_edges(lines)})
-    limit = max(3, len(pages) / 2)
-    for lines in pages:
-        edges = _find_edges(lines)
-        yield [i for i in range(len(lines)) if not (i in edges and counts[_fold(lines[i])] >= limit)]
+    limit = max(MIN_PAGES, len(pages) / 2)
+    edges = [_find_edges(lines) if len(pages) >= MIN_PAGES else {} for lines in pages]
+    counts = Counter(key for keys in edges for key in set(keys.values()))
+    for lines, keys in zip(pages, edges, strict=True):
+        yield [i for i in range(len(lines)) if not (i in keys and counts[keys[i]] >= limit)]
 
 
-def _find_edges(lines: Sequence[str]) -> frozenset[int]:
-    """Give the indices of the first and last printed lines of a page."""
+def _find_edges(lines: Sequence[str]) -> dict[int, str]:
+    """Give the first and last printed lines of a page by their indices, each without what differs between pages."""
     printed = [i for i, line in enumerate(lines) if line.strip()]
-    return frozenset((*printed[:EDGE_LINES], *printed[-EDGE_LINES:]))
+    return {i: _fold(lines[i]) for i in (*printed[:EDGE_LINES], *printed[-EDGE_LINES:])}
 
 
 def _fold(line: str) -> str:

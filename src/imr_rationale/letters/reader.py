@@ -9,7 +9,6 @@ import os
 import resource
 import signal
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -55,7 +54,7 @@ def _serve(requests: IO[bytes], answers: IO[bytes], limits: Limits) -> None:
         for step in open_documents(path, limits, name=request["name"], columns=columns, skip=request["skip"]):
             if isinstance(step, Opened):
                 _extend_time(limits)
-            write((type(step).__name__, asdict(step)))
+            write((type(step).__name__, {name: getattr(step, name) for name in step.__slots__}))
         write(None)
 
 

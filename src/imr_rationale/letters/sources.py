@@ -248,8 +248,12 @@ def _open_file(
         yield Opened(name, kind)
         if size > limits.bytes:
             raise SourceError(f"{name}: {size} bytes; at most {limits.bytes} are read")
-        # it may have grown meanwhile
-        yield _read_document(name, file.read(limits.bytes + 1), kind, limits)
+        # to ask for all that may be read takes longer than to read a letter
+        data = file.read(size + 1)
+        if len(data) > size:
+            # it has grown meanwhile
+            data += file.read(limits.bytes - size)
+        yield _read_document(name, data, kind, limits)
 
 
 def _read_document(name: str, data: bytes, kind: str, limits: Limits) -> Document | Reject:

@@ -207,6 +207,21 @@ class ChunkReader:
 
     def __call__(self, chunk: Chunk) -> list[Result]:
         """Give a result for each letter of a chunk, in order."""
+        self.expect(chunk)
+        return self.read(chunk)
+
+    def expect(self, chunk: Chunk) -> None:
+        """Have the files of a chunk read ahead; it is the next one to read, behind those that are expected already."""
+        files = [
+            (Path(step.path), step.name)
+            for step in (letter.step for letter in chunk.letters)
+            if isinstance(step, Unread)
+        ]
+        if files:
+            _find_sandbox(self.limits, self.columns).expect(files)
+
+    def read(self, chunk: Chunk) -> list[Result]:
+        """Give a result for each letter of a chunk that is expected, in order."""
         found = [_parse(self._name(self._read(letter.step), n)) for n, letter in enumerate(chunk.letters, chunk.first)]
         read = [one for one in found if not isinstance(one, Reject)]
         rows = iter(self._make_rows([(letter, document.source) for document, letter in read]))

@@ -83,9 +83,21 @@ def read_chunks(
             yield _read_with(pool, reader, chunks)
     else:
         try:
-            yield ((chunk, reader(chunk)) for chunk in chunks)
+            yield _read_here(reader, chunks)
         finally:
             close_sandbox()
+
+
+def _read_here(reader: ChunkReader, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, list[Result]]]:
+    """Read chunks in this process; the child that reads their files is one chunk ahead."""
+    waiting: Chunk | None = None
+    for chunk in chunks:
+        reader.expect(chunk)
+        if waiting is not None:
+            yield waiting, reader.read(waiting)
+        waiting = chunk
+    if waiting is not None:
+        yield waiting, reader.read(waiting)
 
 
 class _Job(Protocol):
