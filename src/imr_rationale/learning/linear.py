@@ -27,8 +27,13 @@ class Linear:
     intercept: Floats
 
     def __call__(self, X: sp.csr_matrix | Floats) -> Floats:
-        """Give log-odds of shape (n_rows, n_columns)."""
-        return np.asarray(X @ self.coef + self.intercept, dtype=np.float64)
+        """Give log-odds of shape (n_rows, n_columns); those of a row do not depend on the other rows."""
+        if sp.issparse(X):
+            product = X @ self.coef
+        else:
+            # no BLAS: it adds in another order for other numbers of rows, and its threads wait by spinning
+            product = np.einsum("ij,kj->ik", X, np.ascontiguousarray(self.coef.T))
+        return np.asarray(product + self.intercept, dtype=np.float64)
 
 
 def join_linear(parts: Sequence[tuple[Linear, int]], n_features: int) -> Linear:
