@@ -18,7 +18,7 @@ from imr_rationale.language.pipeline import COMPONENTS, MAX_RUN, make_docs, make
 from imr_rationale.language.rules import RULES, RULES_VERSION, Rule, find_rules
 from imr_rationale.language.scopes import STATUSES, TRIGGERS, find_scopes, read_status
 from imr_rationale.language.scrub import find_verdict_clauses, list_kept, read_verdict, scrub_verdict
-from imr_rationale.language.sentences import find_sentence_starts
+from imr_rationale.language.sentences import find_sentence_starts, list_sentences
 from imr_rationale.language.words import join_words, normalize_text, read_words, split_words, take_words
 from imr_rationale.learning.corpus import AnnotatedLetter
 from imr_rationale.letters.folding import fold_case
@@ -236,6 +236,17 @@ def test_words_of_what_is_kept_are_those_of_the_scrubbed_text(text: str) -> None
     inside = [take_words(read_words(doc), start, end).words for start, end, _ in read_verdict(doc)]
     clauses = [split_words(fold_case(text[start:end])).words for start, end, _ in read_verdict(doc)]
     assert inside == clauses
+
+
+def test_make_docs_begins_a_new_vocabulary_when_the_old_one_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"The request for word{i} is not medically necessary." for i in range(6)]
+    expected = [list_sentences(doc) for doc in make_docs(texts)]
+    size = len(make_nlp().vocab)
+    monkeypatch.setattr("imr_rationale.language.pipeline.MAX_LEXEMES", size)
+    docs = list(make_docs(texts + [f"Unseen{i}." for i in range(6)]))
+    assert len({id(doc.vocab) for doc in docs}) > 1
+    assert [list_sentences(doc) for doc in docs[:6]] == expected
+    assert make_nlp().vocab is docs[-1].vocab
 
 
 def test_make_nlp_builds_once() -> None:

@@ -18,12 +18,14 @@ __all__ = ["COMPONENTS", "MAX_RUN", "make_docs", "make_nlp", "soften_text"]
 COMPONENTS = ("imr_words", "imr_sentences", "imr_marks", "imr_cues", "imr_verdict")
 #: spaCy's tokenizer is quadratic in strings without space; the longest word of a real letter has 70 characters
 MAX_RUN = 200
+#: distinct words in spaCy's vocabulary, which forgets none, before a new one is begun: every hundred thousand items
+MAX_LEXEMES = 60_000
 LONG_RUN_RE = re.compile(rf"\S{{{MAX_RUN}}}")
 
 
 @cache
 def make_nlp() -> Language:
-    """Build the pipeline once a process: a blank English tokenizer and the components of this package."""
+    """Build the pipeline, once until it is full: a blank English tokenizer and the components of this package."""
     nlp = spacy.blank("en")
     nlp.max_length = 10_000_000
     # by default it remembers 10,000 strings and takes all others apart anew
@@ -50,6 +52,10 @@ def make_docs(texts: Iterable[str]) -> Iterator[Doc]:
     nlp = make_nlp()
     components = [component for _, component in nlp.pipeline]
     for text in map(soften_text, texts):
+        if len(nlp.vocab) > MAX_LEXEMES:
+            make_nlp.cache_clear()
+            nlp = make_nlp()
+            components = [component for _, component in nlp.pipeline]
         doc = nlp.make_doc(text)
         doc.user_data["text"] = text
         # one after the other, as `nlp.pipe` does with more ado
