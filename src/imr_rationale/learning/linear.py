@@ -28,11 +28,8 @@ class Linear:
 
     def __call__(self, X: sp.csr_matrix | Floats) -> Floats:
         """Give log-odds of shape (n_rows, n_columns); those of a row do not depend on the other rows."""
-        if sp.issparse(X):
-            product = X @ self.coef
-        else:
-            # no BLAS: it adds in another order for other numbers of rows, and its threads wait by spinning
-            product = np.einsum("ij,kj->ik", X, np.ascontiguousarray(self.coef.T))
+        # no BLAS: it adds in another order for other numbers of rows, and its threads wait by spinning
+        product = X @ self.coef if sp.issparse(X) else np.einsum("ij,kj->ik", X, np.ascontiguousarray(self.coef.T))
         return np.asarray(product + self.intercept, dtype=np.float64)
 
 
