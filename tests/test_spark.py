@@ -24,9 +24,12 @@ from imr_rationale.errors import EngineError, ModelError, SourceError, TrackingE
 from imr_rationale.learning.bundle import find_champion
 from imr_rationale.learning.corpus import AnnotatedLetter
 from imr_rationale.learning.render import RENDERERS, render_markdown, render_pdf_text
+from imr_rationale.letters import layout
 from imr_rationale.letters.layout import parse_letter
 from imr_rationale.letters.limits import Limits
+from imr_rationale.letters.sources import Document
 from imr_rationale.letters.tables import Columns
+from imr_rationale.serving import documents
 from imr_rationale.serving import spark as cluster
 from imr_rationale.serving.predict import predict_letters
 from imr_rationale.serving.spark import ClusterReport, run_spark
@@ -395,6 +398,22 @@ def test_pyfunc_reads_letters_as_predict_does(pyfunc: Any, make_letter_text: Cal
     assert "uncertain reasons" in letter["rows"][0]["warnings"]
     assert note["error"].startswith("b.txt: no Independent Medical Review letter")
     assert nothing == {"error": None, "rows": []}
+
+
+def test_pyfunc_answers_a_letter_over_which_it_stumbles(
+    pyfunc: Any, make_letter_text: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parse_document(document: Document, **options: Any) -> object:
+        return {}["no such layout"] if document.source == "b" else layout.parse_document(document, **options)
+
+    monkeypatch.setattr(documents, "parse_document", parse_document)
+    text = make_letter_text()
+    first, second, third = (
+        json.loads(row) for row in pyfunc.predict(pd.DataFrame({"text": [text] * 3, "source": ["a", "b", "c"]}))["rows"]
+    )
+    assert second == {"error": "b: an error of this program (KeyError)", "rows": []}
+    assert first["error"] is third["error"] is None
+    assert len(first["rows"]) == len(third["rows"]) > 0
 
 
 def test_pyfunc_answers_rows_without_a_rationale(pyfunc: Any) -> None:

@@ -26,7 +26,7 @@ from imr_rationale.learning.render import RENDERERS, render_pdf_text
 from imr_rationale.letters import layout
 from imr_rationale.letters.sources import Document, holds_many
 from imr_rationale.letters.tables import PRESETS, Columns
-from imr_rationale.serving import chunks, workers
+from imr_rationale.serving import chunks, documents, workers
 from imr_rationale.serving.batch import Batch, run_batch
 from imr_rationale.serving.chunks import Chunk, ChunkReader, PredictRows, Result, Unread, Waiting, cut_chunks
 from imr_rationale.serving.fields import prediction_fields
@@ -66,7 +66,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "CHUNK_LETTERS", CHUNK)
 
 
-def parse(folder: Path, output: Path, *, make_rows: chunks.RowMaker = list_items, n: int = 1) -> BatchReport:
+def parse(folder: Path, output: Path, *, make_rows: documents.RowMaker = list_items, n: int = 1) -> BatchReport:
     return run_batch(Batch([folder], make_rows, output, columns=Columns("Findings"), workers=n))
 
 
@@ -188,7 +188,7 @@ def test_a_letter_over_which_the_parser_stumbles_costs_itself(
     def parse_document(document: Document, **options: Any) -> object:
         return {}["no such layout"] if POISON in document.source else layout.parse_document(document, **options)
 
-    monkeypatch.setattr(chunks, "parse_document", parse_document)
+    monkeypatch.setattr(documents, "parse_document", parse_document)
     parse(mixed, tmp_path / "items.jsonl")
     assert len(read_rows(tmp_path / "items.jsonl")) < len(read_rows(whole))
     assert f"{POISON}: an error of this program (KeyError)" in read_both(tmp_path / "items.jsonl")[1].decode()

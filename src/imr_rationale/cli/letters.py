@@ -16,7 +16,7 @@ from imr_rationale.letters.tables import PRESETS, Columns
 
 if TYPE_CHECKING:
     from imr_rationale.serving.batch import Batch
-    from imr_rationale.serving.chunks import RowMaker
+    from imr_rationale.serving.documents import RowMaker
     from imr_rationale.serving.fields import Fields
     from imr_rationale.serving.report import BatchReport
 

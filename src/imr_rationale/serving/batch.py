@@ -16,12 +16,12 @@ from imr_rationale.serving.chunks import (
     Chunk,
     ChunkReader,
     Result,
-    RowMaker,
     Unread,
     Waiting,
     cut_chunks,
     digest_name,
 )
+from imr_rationale.serving.documents import RowMaker
 from imr_rationale.serving.fields import Fields, item_fields
 from imr_rationale.serving.journal import Journal
 from imr_rationale.serving.outputs import FileOutput, Output, StreamOutput, place_beside

@@ -9,7 +9,7 @@ import gc
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
@@ -17,14 +17,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imr_rationale.errors import ImrError, LetterParseError, ModelError, TrackingError
-from imr_rationale.letters.layout import parse_document
+from imr_rationale.errors import ImrError, ModelError
 from imr_rationale.letters.limits import Limits
 from imr_rationale.letters.sandbox import Sandbox
 from imr_rationale.letters.sources import Document, Reject
 from imr_rationale.letters.tables import Columns
 from imr_rationale.records import Letter
 from imr_rationale.serving.deidentify import coarsen_dates, deidentify_rows, hide_reject, hide_source
+from imr_rationale.serving.documents import RowMaker, read_documents
 from imr_rationale.serving.journal import Entry
 from imr_rationale.serving.rows import Row
 
@@ -36,7 +36,6 @@ __all__ = [
     "ChunkReader",
     "PredictRows",
     "Result",
-    "RowMaker",
     "Unread",
     "Waiting",
     "close_sandbox",
@@ -48,10 +47,6 @@ __all__ = [
 CHUNK_LETTERS = 64
 #: of the documents that one chunk carries; letters have 10,000 on average
 CHUNK_CHARS = 4_000_000
-#: what a text that nobody foresaw can bring about in our code; errors of memory or disk are no letter's fault
-MISTAKES = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-#: letters with their sources -> the rows of each; it is pickled for other processes
-RowMaker = Callable[[Sequence[tuple[Letter, str]]], list[list[Row]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,14 +217,13 @@ class ChunkReader:
 
     def read(self, chunk: Chunk) -> list[Result]:
         """Give a result for each letter of a chunk that is expected, in order."""
-        found = [_parse(self._name(self._read(letter.step), n)) for n, letter in enumerate(chunk.letters, chunk.first)]
-        read = [one for one in found if not isinstance(one, Reject)]
-        rows = iter(self._make_rows([(letter, document.source) for document, letter in read]))
+        steps = [self._name(self._read(letter.step), n) for n, letter in enumerate(chunk.letters, chunk.first)]
+        found = iter(read_documents([step for step in steps if isinstance(step, Document)], self.make_rows))
         return [
-            _note_reject(waiting.file, one)
-            if isinstance(one, Reject)
-            else self._describe(waiting.file, number, *one, next(rows))
-            for number, (waiting, one) in enumerate(zip(chunk.letters, found, strict=True), chunk.first)
+            _note_reject(letter.file, step)
+            if isinstance(step, Reject)
+            else self._describe(letter.file, number, step, next(found))
+            for number, (letter, step) in enumerate(zip(chunk.letters, steps, strict=True), chunk.first)
         ]
 
     def reject(self, chunk: Chunk, error: str) -> Result:
@@ -251,47 +245,18 @@ class ChunkReader:
     def _name(self, step: Document | Reject, number: int) -> Document | Reject:
         return hide_source(step, number) if self.deidentify else step
 
-    def _make_rows(self, letters: Sequence[tuple[Letter, str]]) -> list[list[Row] | ImrError]:
-        """Give the rows of each letter, or why it has none."""
-        if not letters:
-            return []
-        try:
-            return [*self.make_rows(letters)]
-        except (ModelError, TrackingError):
-            # no letter's fault
-            raise
-        except (ImrError, *MISTAKES) as error:
-            if len(letters) == 1:
-                return [error if isinstance(error, ImrError) else _explain(error, letters[0][1])]
-            return [found for letter in letters for found in self._make_rows([letter])]
-
     def _describe(
-        self, file: int, number: int, document: Document, letter: Letter, rows: list[Row] | ImrError
+        self, file: int, number: int, document: Document, found: tuple[Letter, list[Row]] | ImrError
     ) -> Result:
-        if isinstance(rows, ImrError):
-            return _note_reject(file, Reject(document.source, document.kind, str(rows)))
+        if isinstance(found, ImrError):
+            return _note_reject(file, Reject(document.source, document.kind, str(found)))
+        letter, rows = found
         entry = _note_letter(file, document, letter)
         warnings = tuple(dict.fromkeys(warning for row in rows for warning in row["warnings"]) or letter.warnings)
         if self.deidentify:
             rows, warnings = deidentify_rows(rows, number), tuple(map(coarsen_dates, warnings))
             entry = replace(entry, letter=entry.letter and digest_name(entry.letter))
         return Result(entry, warnings, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-
-
-def _parse(step: Document | Reject) -> tuple[Document, Letter] | Reject:
-    if isinstance(step, Reject):
-        return step
-    try:
-        return step, parse_document(step, details=False)
-    except ImrError as error:
-        return Reject(step.source, step.kind, str(error))
-    except MISTAKES as error:
-        return Reject(step.source, step.kind, str(_explain(error, step.source)))
-
-
-def _explain(error: Exception, source: str) -> ImrError:
-    """Give the error of a letter over which our code stumbled; its own words may quote the letter."""
-    return LetterParseError(f"{source}: an error of this program ({type(error).__name__})")
 
 
 def _note_reject(file: int, reject: Reject) -> Result:

@@ -5,16 +5,17 @@ It runs outside of the package, so that it uses the package's public names as an
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import mlflow
 import pandas as pd
 
 from imr_rationale import load_model, predict_letters
-from imr_rationale.errors import LetterParseError, ModelError
-from imr_rationale.letters.layout import parse_document
+from imr_rationale.errors import ImrError, ModelError
 from imr_rationale.letters.sources import Document
 from imr_rationale.records import ItemText, Letter
+from imr_rationale.serving.documents import read_documents
 
 CELLS = ("id", "outcome", "treatment")
 
@@ -46,35 +47,33 @@ class RationalePythonModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, nam
 
     def _predict_letters(self, model_input: pd.DataFrame, min_certainty: float) -> pd.DataFrame:
         """Read column `text`, and where present `source` and what else a document has; without text there is no row."""
-        found = [_read_document(row) for row in model_input.to_dict("records")]
-        letters = [one for one in found if isinstance(one, tuple)]
-        rows = iter(predict_letters(letters, model=self.model, min_certainty=min_certainty))
-        answers: list[dict[str, Any]] = [
-            {"error": None, "rows": [_nest_as_text(row) for row in next(rows)]}
-            if isinstance(one, tuple)
-            else {"error": one, "rows": []}
-            for one in found
-        ]
+        documents = [_make_document(row) for row in model_input.to_dict("records")]
+        make_rows = partial(predict_letters, model=self.model, min_certainty=min_certainty)
+        found = iter(read_documents([document for document in documents if document], make_rows))
+        answers = [_answer(next(found)) if document else _answer(None) for document in documents]
         return pd.DataFrame({"rows": [json.dumps(answer, ensure_ascii=False) for answer in answers]})
 
 
-def _read_document(row: Mapping[Any, Any]) -> tuple[Letter, str] | str | None:
-    """Give a letter and its source, or why it is none; None where there is no text."""
+def _make_document(row: Mapping[Any, Any]) -> Document | None:
+    """Give the document of a row; None where there is no text."""
     cells = {name: _read_cell(value) for name, value in row.items()}
     text = cells["text"]
     if text is None:
         return None
-    document = Document(
+    return Document(
         cells.get("source") or "",
         cells.get("kind") or "text",
         text,
         tuple(json.loads(cells.get("notes") or "[]")),
         **{name: cells.get(name) for name in CELLS},
     )
-    try:
-        return parse_document(document, details=False), document.source
-    except LetterParseError as error:
-        return str(error)
+
+
+def _answer(found: tuple[Letter, list[dict[str, Any]]] | ImrError | None) -> dict[str, Any]:
+    """Give what is said of a letter: its rows, or why it has none."""
+    if found is None or isinstance(found, ImrError):
+        return {"error": found and str(found), "rows": []}
+    return {"error": None, "rows": [_nest_as_text(row) for row in found[1]]}
 
 
 def _read_cell(value: Any) -> str | None:
