@@ -24,12 +24,11 @@ from imr_rationale.errors import EngineError, ModelError, SourceError, TrackingE
 from imr_rationale.learning.bundle import find_champion
 from imr_rationale.learning.corpus import AnnotatedLetter
 from imr_rationale.learning.render import RENDERERS, render_markdown, render_pdf_text
-from imr_rationale.letters import layout
+from imr_rationale.letters import documents, layout
 from imr_rationale.letters.layout import parse_letter
 from imr_rationale.letters.limits import Limits
 from imr_rationale.letters.sources import Document
 from imr_rationale.letters.tables import Columns
-from imr_rationale.serving import documents
 from imr_rationale.serving import spark as cluster
 from imr_rationale.serving.predict import predict_letters
 from imr_rationale.serving.spark import ClusterReport, run_spark

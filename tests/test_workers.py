@@ -23,16 +23,16 @@ from imr_rationale.cli.options import FilesBar
 from imr_rationale.errors import ModelError, SourceError
 from imr_rationale.learning.corpus import AnnotatedLetter
 from imr_rationale.learning.render import RENDERERS, render_pdf_text
-from imr_rationale.letters import layout
+from imr_rationale.letters import documents, layout
 from imr_rationale.letters.sources import Document, holds_many
 from imr_rationale.letters.tables import PRESETS, Columns
-from imr_rationale.serving import chunks, documents, workers
+from imr_rationale.serving import chunks, workers
 from imr_rationale.serving.batch import Batch, run_batch
 from imr_rationale.serving.chunks import Chunk, ChunkReader, PredictRows, Result, Unread, Waiting, cut_chunks
 from imr_rationale.serving.fields import prediction_fields
 from imr_rationale.serving.journal import Entry
 from imr_rationale.serving.report import BatchReport
-from imr_rationale.serving.rows import list_items
+from imr_rationale.serving.rows import RowMaker, list_items
 
 #: enough that each of three workers has several chunks
 CHUNK = 5
@@ -66,7 +66,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "CHUNK_LETTERS", CHUNK)
 
 
-def parse(folder: Path, output: Path, *, make_rows: documents.RowMaker = list_items, n: int = 1) -> BatchReport:
+def parse(folder: Path, output: Path, *, make_rows: RowMaker = list_items, n: int = 1) -> BatchReport:
     return run_batch(Batch([folder], make_rows, output, columns=Columns("Findings"), workers=n))
 
 

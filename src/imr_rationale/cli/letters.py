@@ -16,9 +16,9 @@ from imr_rationale.letters.tables import PRESETS, Columns
 
 if TYPE_CHECKING:
     from imr_rationale.serving.batch import Batch
-    from imr_rationale.serving.documents import RowMaker
     from imr_rationale.serving.fields import Fields
     from imr_rationale.serving.report import BatchReport
+    from imr_rationale.serving.rows import RowMaker
 
 __all__ = ["COMMANDS"]
 

@@ -21,12 +21,12 @@ from imr_rationale.serving.chunks import (
     cut_chunks,
     digest_name,
 )
-from imr_rationale.serving.documents import RowMaker
 from imr_rationale.serving.fields import Fields, item_fields
 from imr_rationale.serving.journal import Journal
 from imr_rationale.serving.outputs import FileOutput, Output, StreamOutput, place_beside
 from imr_rationale.serving.parts import FolderOutput
 from imr_rationale.serving.report import BatchReport, check_report, make_report, place_report, write_report
+from imr_rationale.serving.rows import RowMaker
 from imr_rationale.serving.workers import read_chunks
 from imr_rationale.serving.writers import WRITING
 

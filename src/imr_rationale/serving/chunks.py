@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imr_rationale.errors import ImrError, ModelError
+from imr_rationale.letters.documents import read_documents
 from imr_rationale.letters.limits import Limits
 from imr_rationale.letters.sandbox import Sandbox
 from imr_rationale.letters.sources import Document, Reject
 from imr_rationale.letters.tables import Columns
 from imr_rationale.records import Letter
 from imr_rationale.serving.deidentify import coarsen_dates, deidentify_rows, hide_reject, hide_source
-from imr_rationale.serving.documents import RowMaker, read_documents
 from imr_rationale.serving.journal import Entry
-from imr_rationale.serving.rows import Row
+from imr_rationale.serving.rows import Row, RowMaker
 
 if TYPE_CHECKING:
     from imr_rationale.learning.model import RationaleModel

@@ -1,6 +1,6 @@
 """A letter -> one row, a JSON object, for each of its disputed items."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import date
 from functools import cache
@@ -11,9 +11,11 @@ from imr_rationale.letters.items import read_details
 from imr_rationale.letters.layout import ROW
 from imr_rationale.records import Item, Letter
 
-__all__ = ["Row", "item_to_dict", "list_items", "name_letter"]
+__all__ = ["Row", "RowMaker", "item_to_dict", "list_items", "name_letter"]
 
 Row = dict[str, Any]
+#: letters with their sources -> the rows of each; it is pickled for other processes
+RowMaker = Callable[[Sequence[tuple[Letter, str]]], list[list[Row]]]
 FIRST = ("treatment", "outcome", "claims_administrator_guideline", "reviewer_guideline", "rationale")
 OFFSETS = ("start_char", "end_char", "rationale_start_char", "rationale_end_char")
 #: what is inside the fields above

@@ -13,9 +13,9 @@ import pandas as pd
 
 from imr_rationale import load_model, predict_letters
 from imr_rationale.errors import ImrError, ModelError
+from imr_rationale.letters.documents import read_documents
 from imr_rationale.letters.sources import Document
 from imr_rationale.records import ItemText, Letter
-from imr_rationale.serving.documents import read_documents
 
 CELLS = ("id", "outcome", "treatment")
 

@@ -1,28 +1,29 @@
-"""Documents -> letters -> rows, many at once; one over which the program stumbles costs itself."""
+"""Documents -> letters and what is made of them, many at once; one over which the program stumbles costs itself."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from imr_rationale.errors import ImrError, LetterParseError, ModelError, TrackingError
 from imr_rationale.letters.layout import parse_document
 from imr_rationale.letters.sources import Document
 from imr_rationale.records import Letter
-from imr_rationale.serving.rows import Row
 
-__all__ = ["RowMaker", "read_documents"]
+__all__ = ["read_documents"]
 
-#: letters with their sources -> the rows of each; it is pickled for other processes
-RowMaker = Callable[[Sequence[tuple[Letter, str]]], list[list[Row]]]
+T = TypeVar("T")
+#: letters with their sources -> what is made of each
+Maker = Callable[[Sequence[tuple[Letter, str]]], Sequence[T]]
 #: what a text that nobody foresaw can bring about in our code; errors of memory or disk are no letter's fault
 MISTAKES = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
-def read_documents(documents: Sequence[Document], make_rows: RowMaker) -> list[tuple[Letter, list[Row]] | ImrError]:
-    """Give the letter of each document with its rows, or why it has none.
+def read_documents(documents: Sequence[Document], make: Maker[T]) -> list[tuple[Letter, T] | ImrError]:
+    """Give the letter of each document and what `make` makes of it, or why there is none.
 
     Raises
     ------
     ModelError, TrackingError
-        What the rows are made with is missing or damaged: no letter's fault.
+        What `make` works with is missing or damaged: no letter's fault.
     """
     parsed = [_parse(document) for document in documents]
     letters = [
@@ -30,12 +31,12 @@ def read_documents(documents: Sequence[Document], make_rows: RowMaker) -> list[t
         for letter, document in zip(parsed, documents, strict=True)
         if isinstance(letter, Letter)
     ]
-    rows = iter(_make_rows(letters, make_rows))
-    return [_join(letter, next(rows)) if isinstance(letter, Letter) else letter for letter in parsed]
+    made = iter(_make(letters, make))
+    return [_join(letter, next(made)) if isinstance(letter, Letter) else letter for letter in parsed]
 
 
-def _join(letter: Letter, rows: list[Row] | ImrError) -> tuple[Letter, list[Row]] | ImrError:
-    return rows if isinstance(rows, ImrError) else (letter, rows)
+def _join(letter: Letter, made: T | ImrError) -> tuple[Letter, T] | ImrError:
+    return made if isinstance(made, ImrError) else (letter, made)
 
 
 def _parse(document: Document) -> Letter | ImrError:
@@ -47,17 +48,17 @@ def _parse(document: Document) -> Letter | ImrError:
         return _explain(error, document.source)
 
 
-def _make_rows(letters: Sequence[tuple[Letter, str]], make_rows: RowMaker) -> list[list[Row] | ImrError]:
+def _make(letters: Sequence[tuple[Letter, str]], make: Maker[T]) -> list[T | ImrError]:
     if not letters:
         return []
     try:
-        return [*make_rows(letters)]
+        return [*make(letters)]
     except (ModelError, TrackingError):
         raise
     except (ImrError, *MISTAKES) as error:
         if len(letters) == 1:
             return [error if isinstance(error, ImrError) else _explain(error, letters[0][1])]
-        return [found for letter in letters for found in _make_rows([letter], make_rows)]
+        return [found for letter in letters for found in _make([letter], make)]
 
 
 def _explain(error: Exception, source: str) -> ImrError:
