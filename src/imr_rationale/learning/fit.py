@@ -56,7 +56,7 @@ __all__ = [
 #: folds behind the role probabilities that the second role regression learns from
 INNER_FOLDS = 4
 #: sentences above which the roles are fitted by stochastic gradients, and read their company in single precision
-MANY_SENTENCES = 1 << 16
+MANY_SENTENCES = 1 << 15
 #: largest change of a coefficient, as a share of the largest one, at which these end
 SAG_TOLERANCE = 0.01
 #: sentences, or texts, whose n-grams are looked up at a time
