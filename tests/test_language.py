@@ -13,7 +13,7 @@ from imr_rationale.errors import LabelError
 from imr_rationale.labels import REASONS
 from imr_rationale.language.cues import CONCEPTS, read_cues
 from imr_rationale.language.lexicon import KINDS, find_kinds, replace_kinds
-from imr_rationale.language.marks import is_guideline_text
+from imr_rationale.language.marks import find_marks, is_guideline_text
 from imr_rationale.language.pipeline import COMPONENTS, MAX_RUN, make_docs, make_nlp, soften_text
 from imr_rationale.language.rules import RULES, RULES_VERSION, Rule, find_rules
 from imr_rationale.language.scopes import STATUSES, TRIGGERS, find_scopes, read_status
@@ -198,7 +198,7 @@ def test_is_guideline_text(text: str, general: bool) -> None:
 )
 def test_scrub_verdict(text: str, kept: str) -> None:
     if text.startswith("No deficit"):
-        assert list(find_verdict_clauses(text))
+        assert list(find_verdict_clauses(fold_case(text), find_marks(fold_case(text))))
         assert "warrant" not in scrub_verdict(read(text))
         return
     assert scrub_verdict(read(text)) == kept

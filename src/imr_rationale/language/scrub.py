@@ -1,7 +1,7 @@
 """Verdict spans: the clauses whose words give the outcome away, and the text without them."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -10,7 +10,6 @@ from spacy.util import filter_spans
 from imr_rationale.language.marks import DECIDES, SUPPORTS, find_marks, is_general, read_doc_marks
 from imr_rationale.language.sentences import list_sentences
 from imr_rationale.language.words import read_lowered, read_text, strip_span
-from imr_rationale.letters.folding import fold_case
 
 __all__ = ["find_verdict_clauses", "list_kept", "read_verdict", "scrub_verdict"]
 
@@ -27,24 +26,25 @@ CLAUSE_RE = re.compile(
 GAP_RE = re.compile(r"\s(?:\s+|(?<! ))")
 
 
-def find_verdict_clauses(text: str) -> Iterator[tuple[int, int, str]]:
+def find_verdict_clauses(lowered: str, marks: Collection[str]) -> Iterator[tuple[int, int, str]]:
     """Yield (start, end, label) of the clauses of one sentence that give the outcome away.
 
     The label is "decision" where the words decide by themselves, else "support". What a guideline says in general
     stays, unless its words decide by themselves.
 
+    Parameters
+    ----------
+    lowered : str
+        The sentence in lower case.
+    marks : collection of str
+        Its marks; they tell whether there is anything to find.
+
     Examples
     --------
-    >>> text = "Without red flags, the MRI is not medically necessary."
-    >>> [(text[start:end], label) for start, end, label in find_verdict_clauses(text)]
-    [('the MRI is not medically necessary.', 'decision')]
+    >>> text = "without red flags, the mri is not medically necessary."
+    >>> [(text[start:end], label) for start, end, label in find_verdict_clauses(text, find_marks(text))]
+    [('the mri is not medically necessary.', 'decision')]
     """
-    lowered = fold_case(text)
-    yield from _find_clauses(lowered, find_marks(lowered))
-
-
-def _find_clauses(lowered: str, marks: Collection[str]) -> Iterator[tuple[int, int, str]]:
-    """Read a sentence's clauses, unless its marks say that there is nothing to find."""
     general = is_general(marks)
     if DECIDES not in marks and (general or SUPPORTS not in marks):
         return
@@ -60,17 +60,31 @@ def _find_clauses(lowered: str, marks: Collection[str]) -> Iterator[tuple[int, i
 
 @Language.component("imr_verdict")
 def set_verdict_spans(doc: Doc) -> Doc:
-    """Write the verdict clauses of `doc` to `doc.spans["verdict"]`."""
+    """Write the verdict clauses of `doc` to `doc.spans["verdict"]`, and keep what is left without them."""
     text = read_lowered(doc)
     spans = []
     for (begin, stop), marks in zip(list_sentences(doc), read_doc_marks(doc), strict=True):
-        for start, end, label in _find_clauses(text[begin:stop], marks):
+        for start, end, label in find_verdict_clauses(text[begin:stop], marks):
             span = doc.char_span(begin + start, begin + end, label=label, alignment_mode="expand")
             if span is not None:
                 spans.append(span)
     kept = doc.spans["verdict"] = filter_spans(spans)
-    doc.user_data["verdict"] = [(span.start_char, span.end_char, span.label_) for span in kept]
+    found = doc.user_data["verdict"] = [(span.start_char, span.end_char, span.label_) for span in kept]
+    doc.user_data["kept"] = _find_kept(read_text(doc), found)
     return doc
+
+
+def _find_kept(text: str, verdict: Sequence[tuple[int, int, str]]) -> list[tuple[int, int]]:
+    gaps = [match.span() for match in GAP_RE.finditer(text)]
+    cuts = sorted([*gaps, *((start, end) for start, end, _ in verdict), (len(text), len(text))])
+    kept = []
+    position = 0
+    for start, end in cuts:
+        stretch = strip_span(text, position, start)
+        if stretch[0] < stretch[1]:
+            kept.append(stretch)
+        position = max(position, end)
+    return kept
 
 
 def read_verdict(doc: Doc) -> list[tuple[int, int, str]]:
@@ -87,14 +101,5 @@ def scrub_verdict(doc: Doc) -> str:
 
 def list_kept(doc: Doc) -> list[tuple[int, int]]:
     """Give (start_char, end_char) of what `scrub_verdict` joins: stretches of words with one space between them."""
-    text = read_text(doc)
-    gaps = [match.span() for match in GAP_RE.finditer(text)]
-    cuts = sorted([*gaps, *((start, end) for start, end, _ in read_verdict(doc)), (len(text), len(text))])
-    kept = []
-    position = 0
-    for start, end in cuts:
-        stretch = strip_span(text, position, start)
-        if stretch[0] < stretch[1]:
-            kept.append(stretch)
-        position = max(position, end)
+    kept: list[tuple[int, int]] = doc.user_data["kept"]
     return kept

@@ -22,7 +22,7 @@ from imr_rationale.language.marks import DECIDES, SUPPORTS, is_guideline_text, r
 from imr_rationale.language.pipeline import make_docs
 from imr_rationale.language.rules import RULE_REASONS, find_rules
 from imr_rationale.language.scopes import STATUSES, find_scopes
-from imr_rationale.language.scrub import list_kept, read_verdict
+from imr_rationale.language.scrub import list_kept, read_verdict, scrub_verdict
 from imr_rationale.language.sentences import find_sentence_starts, list_sentences
 from imr_rationale.language.tables import Table
 from imr_rationale.language.words import (
@@ -30,7 +30,6 @@ from imr_rationale.language.words import (
     join_words,
     list_words,
     prefix,
-    read_lowered,
     read_text,
     read_words,
     split_words,
@@ -159,13 +158,11 @@ def _make_verdict_words(doc: Doc) -> tuple[str, ...]:
 
 
 def _make_reasoning_words(doc: Doc, rules: Sequence[str]) -> tuple[str, ...]:
-    kept = list_kept(doc)
-    text, lowered = (
-        " ".join([whole[start:end] for start, end in kept]) for whole in (read_text(doc), read_lowered(doc))
-    )
+    text = scrub_verdict(doc)
+    lowered = fold_case(text)
     edges = [0, *find_sentence_starts(text), len(text)]
     # no word reaches over the edge of a verdict span
-    words = join_words(read_words(doc), kept)
+    words = join_words(read_words(doc), list_kept(doc))
     scopes = find_scopes(lowered, words)
     sentences = [
         take_words(words, start, end) for start, end in pairwise(edges) if not is_guideline_text(lowered[start:end])
